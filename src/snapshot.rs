@@ -1,0 +1,76 @@
+//! What identifies the snapshot that rows were read under. Pure data.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::lsn::Lsn;
+
+/// One exported transaction snapshot, and the server it came from.
+///
+/// It says what rows were visible; it does not keep anything alive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The id that `SET TRANSACTION SNAPSHOT` takes, such as `00000003-0000001B-1`.
+    pub id: String,
+    /// `txid_current_snapshot()` under it: `xmin:xmax:xip_list`.
+    pub visible: String,
+    /// The WAL position read just before the snapshot was taken (on a standby: replayed).
+    ///
+    /// A change that commits after it may already be visible; a commit that waits for a
+    /// synchronous standby may lie before it and be invisible. Unknown for a joined snapshot.
+    pub lsn: Option<Lsn>,
+    /// The server's timeline.
+    pub timeline: u32,
+    /// The cluster's system identifier.
+    pub system_identifier: u64,
+    /// When the postmaster started: an id can come again after a restart.
+    pub server_started_at: DateTime<Utc>,
+    /// Whether the server was a standby.
+    pub in_recovery: bool,
+    /// Whether something other than this run holds it (`--snapshot`).
+    pub joined: bool,
+    /// When it was taken or joined, by the exporter's clock. Shown to people; decides nothing.
+    pub taken_at: DateTime<Utc>,
+}
+
+impl Snapshot {
+    /// Whether both name the same set of visible rows: the same id, on the same start of the
+    /// same server, with the same transactions in progress.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id
+            && self.visible == other.visible
+            && self.timeline == other.timeline
+            && self.system_identifier == other.system_identifier
+            && self.server_started_at == other.server_started_at
+    }
+}
+
+/// How the rows of a dataset or a run hang together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// Every row was read under one snapshot.
+    Snapshot,
+    /// A resumed run whose first snapshot was gone: chunks name the one they were read under.
+    Mixed,
+}
+
+impl Consistency {
+    /// The stable name, as it stands in the manifest.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Mixed => "mixed",
+        }
+    }
+}
+
+impl fmt::Display for Consistency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

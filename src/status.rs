@@ -1,0 +1,64 @@
+//! The state of datasets, read from their manifest logs alone.
+//!
+//! Owns the reading and the summary. It writes nothing and decides nothing: liveness shown here
+//! is what the lease says, and safety never depends on it.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::export::report::Totals;
+use crate::snapshot::{Consistency, Snapshot};
+
+/// What stands under a URL: one dataset, or all below it.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct StatusReport {
+    /// The URL that was read.
+    pub url: String,
+    /// The datasets, by root.
+    pub datasets: Vec<DatasetStatus>,
+}
+
+/// One dataset.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct DatasetStatus {
+    /// `schema.name`.
+    pub table: String,
+    /// Its root.
+    pub root: String,
+    /// What it is doing.
+    pub state: RunState,
+    /// Why it paused or failed.
+    pub reason: Option<String>,
+    /// How its rows hang together.
+    pub consistency: Consistency,
+    /// Every snapshot its committed chunks were read under.
+    pub snapshots: Vec<Snapshot>,
+    /// The newest writer's epoch.
+    pub epoch: u64,
+    /// The newest writer, `host, pid N`.
+    pub writer: String,
+    /// Chunks in the plan.
+    pub chunks_total: u64,
+    /// Sums over the committed chunks.
+    pub totals: Totals,
+    /// Rows that the statistics promised when it was planned.
+    pub rows_estimated: u64,
+    /// The newest log entry's time, by its writer's clock.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A dataset's state as its log tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// A writer opened it and has not ended; it may have died.
+    Running,
+    /// Stopped on request; the same command goes on.
+    Paused,
+    /// Stopped by an error; the same command goes on.
+    Failed,
+    /// All chunks committed; `_SUCCESS` stands.
+    Complete,
+}
