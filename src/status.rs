@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::export::report::Totals;
+use crate::chunk::Totals;
 use crate::snapshot::{Consistency, Snapshot};
 
 /// What stands under a URL: one dataset, or all below it.
