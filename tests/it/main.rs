@@ -2,4 +2,5 @@
 //! them a test fails and says so, and none is ever skipped.
 
 mod layering;
+mod readers;
 mod rig;

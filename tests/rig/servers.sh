@@ -30,7 +30,7 @@ stop_servers() {
     [[ -z ${child:-} ]] || kill "$child" 2>/dev/null || true
     for pid in "${!servers[@]}"; do kill "-${servers[$pid]}" "$pid" 2>/dev/null || true; done
     for pid in "${!servers[@]}"; do end_of "$pid"; done
-    if ((code != 0)) && [[ -n $run && -n $(find "$run" -name '*.log' -print -quit) ]]; then
+    if ((code != 0 && code < 128)) && [[ -n $run && -n $(find "$run" -name '*.log' -print -quit) ]]; then
         mkdir -p "$testbed/logs"
         cp "$run"/*.log "$testbed/logs/"
         echo "tests/run.sh: failed; the servers' logs are in $testbed/logs" >&2
