@@ -60,8 +60,8 @@ pub(crate) struct TableLog {
     pub(crate) counters: Arc<TableCounters>,
     pub(crate) this_run: Totals,
     pub(crate) retries: Vec<Retry>,
-    /// A write failed and may have landed all the same: nothing more is appended by this run.
-    pub(crate) in_doubt: bool,
+    /// A later writer took over: nothing more is written.
+    pub(crate) fenced: bool,
     pub(crate) completed: bool,
 }
 
@@ -146,7 +146,7 @@ impl Committer {
             if let Some(heartbeat) = table.heartbeat.take() {
                 heartbeat.stop().await;
             }
-            if table.completed || table.in_doubt {
+            if table.completed || table.fenced {
                 continue;
             }
             let at_fault = kind != ErrorKind::Cancelled && fault.is_none_or(|fault| fault == index);
@@ -178,7 +178,7 @@ impl TableLog {
     /// Deletes orphans, appends `complete`, writes `manifest.json` and `_SUCCESS`, in this order.
     async fn complete(&mut self) -> Result<()> {
         if !self.log.fence().check().await? {
-            self.in_doubt = true;
+            self.fenced = true;
             return Err(fenced(&self.name));
         }
         let deleted = self.log.delete_orphans().await?;
@@ -196,11 +196,10 @@ impl TableLog {
     }
 
     async fn append(&mut self, change: Change) -> Result<()> {
-        let appended = self.log.append(change).await.inspect_err(|_| self.in_doubt = true)?;
-        match appended {
+        match self.log.append(change).await? {
             Appended::Committed => Ok(()),
-            Appended::Fenced { by } => {
-                self.in_doubt = true;
+            Appended::Fenced { by, .. } => {
+                self.fenced = true;
                 Err(fenced(&self.name).with_advice(format!(
                     "{by} owns it now: nothing that this run committed was lost; see `pgsluice status`"
                 )))

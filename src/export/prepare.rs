@@ -8,20 +8,19 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 
-use crate::chunk::{ChunkId, Plan, Totals};
+use crate::chunk::{ChunkId, Totals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::TableLog;
 use crate::export::progress::Progress;
 use crate::export::worker::{Job, TableWork};
 use crate::manifest::{
-    Dataset, ExportConfig, Heartbeat, Liveness, ManifestLog, OpenRequest, Opened, PlanStart, State,
+    Dataset, ExportConfig, Heartbeat, Liveness, ManifestLog, OpenRequest, Opened, PlanRequest, State,
     WriterInfo, check_committed, liveness,
 };
 use crate::mapping::{TableMapping, map_table};
 use crate::options::ExportOptions;
 use crate::pg::{Keeper, catalog};
 use crate::plan::{Decision, decide, plan_table};
-use crate::snapshot::Snapshot;
 use crate::store::{Root, layout};
 use crate::table::TableSchema;
 
@@ -74,7 +73,7 @@ async fn prepare_table(
     let schema =
         catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
     let mapping = map_table(&schema.columns)?;
-    let root = root.child(&layout::dataset_folder(&options.layout, &schema.name)?);
+    let root = root.child(&layout::dataset_folder(&options.layout, &schema.name)?)?;
     let config = config_of(keeper, &schema, options);
     let dataset = ManifestLog::load(&root).await?;
     let lost = match &dataset {
@@ -104,7 +103,7 @@ fn config_of(keeper: &Keeper, schema: &TableSchema, options: &ExportOptions) -> 
         compression: options.compression,
         row_group_bytes: options.row_group_bytes as u64,
         profile: "portable".to_owned(),
-        database: keeper.database().to_owned(),
+        database: keeper.session().database().to_owned(),
         system_identifier: keeper.snapshot().system_identifier,
     }
 }
@@ -164,15 +163,14 @@ async fn open_table(
     progress: &Progress,
 ) -> Result<OpenedTable> {
     let name = table.schema.name.to_string();
-    let snapshot = keeper.snapshot();
-    let (known_snapshot, plan, reason) = match &table.decision {
-        Decision::Continue { known_snapshot, discard, .. } => {
+    let (plan, reason) = match &table.decision {
+        Decision::Continue { discard, .. } => {
             let discard = discard.clone();
-            (*known_snapshot, PlanStart::Keep { discard }, "resumed".to_owned())
+            (PlanRequest::Keep { discard }, "resumed".to_owned())
         }
         Decision::Start { reason } => {
             let plan = plan_table(keeper.session(), &table.schema, options).await?;
-            (known_index(&table, snapshot), PlanStart::New(plan), reason.clone())
+            (PlanRequest::New(plan), reason.clone())
         }
         Decision::Complete => {
             return Err(Error::new(ErrorKind::Internal, "a complete dataset was opened again"));
@@ -182,13 +180,13 @@ async fn open_table(
         writer: WriterInfo::current(),
         config: table.config,
         schema: table.schema.clone(),
-        known_snapshot,
-        snapshot: snapshot.clone(),
+        snapshot: keeper.snapshot().clone(),
         plan,
         reason,
+        takeover: options.takeover,
     };
     let log = match ManifestLog::open_epoch(&table.root, table.dataset, request).await? {
-        Opened::Open(log) => log,
+        Opened::Open(log) => *log,
         Opened::Taken { by, epoch } => {
             return Err(Error::new(
                 ErrorKind::Conflict,
@@ -209,7 +207,7 @@ async fn open_table(
         plan: dataset.plan.clone(),
         root: table.root,
         epoch: dataset.epoch,
-        snapshot_index: dataset.snapshot_index,
+        snapshot_index: dataset.snapshot,
         fence: log.fence(),
         counters: Arc::clone(&counters),
     };
@@ -220,16 +218,10 @@ async fn open_table(
         counters,
         this_run: Totals::default(),
         retries: Vec::new(),
-        in_doubt: false,
+        fenced: false,
         completed: false,
     };
     Ok(OpenedTable { work, log, chunks_skipped: skipped })
-}
-
-fn known_index(table: &Prepared, snapshot: &Snapshot) -> Option<u32> {
-    let dataset = table.dataset.as_ref()?;
-    let index = dataset.snapshots.iter().position(|seen| seen.is_same(snapshot))?;
-    u32::try_from(index).ok()
 }
 
 /// Committed chunks of an unfinished dataset whose objects are gone or differ.
@@ -256,9 +248,4 @@ pub(crate) fn pending_jobs(opened: &[OpenedTable]) -> Vec<Job> {
             .collect::<Vec<_>>()
     };
     opened.iter().enumerate().flat_map(chunks).collect()
-}
-
-/// What a plan promises to read.
-pub(crate) fn estimated_rows(plan: &Plan) -> u64 {
-    plan.chunks.iter().map(|chunk| chunk.estimated_rows).sum()
 }

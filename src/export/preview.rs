@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::chunk::{Chunk, Plan};
 use crate::error::Result;
 use crate::export::budget::MemoryCeiling;
+use crate::export::worker::select_list;
 use crate::mapping::{SelectAs, map_table};
 use crate::options::ExportOptions;
 use crate::pg::{ConnectOptions, Keeper, KeeperOptions, catalog, sql};
@@ -108,7 +109,7 @@ async fn plan_one(
         catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
     let mapping = map_table(&schema.columns)?;
     let plan = plan_table(keeper.session(), &schema, options).await?;
-    let select = mapping.select_list();
+    let select = select_list(&schema, &mapping);
     let chunk_plan = |chunk: &Chunk| ChunkPlan {
         chunk: chunk.clone(),
         sql: sql::chunk_select(

@@ -193,7 +193,8 @@ impl Run {
         let before = &self.work.tables[table].schema;
         let purpose = format!("pgsluice {} catalog", self.work.run_id);
         let session = self.work.source.connect(&purpose).await?;
-        let changed = catalog::changes_since(&session, before).await?;
+        let now = catalog::reload(&session, before).await?;
+        let changed = catalog::schema_differences(before, &now);
         if changed.is_empty() {
             return Ok(());
         }

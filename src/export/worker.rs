@@ -24,15 +24,17 @@ use crate::export::progress::TableCounters;
 use crate::export::report::Retry;
 use crate::export::retry::wait_after;
 use crate::manifest::{ChunkEntry, Fence, ObjectEntry};
-use crate::mapping::TableMapping;
+use crate::mapping::{SelectAs, TableMapping};
 use crate::options::ExportOptions;
 use crate::pg::{ConnectOptions, Session, sql};
 use crate::snapshot::Snapshot;
 use crate::store::Root;
-use crate::table::TableSchema;
+use crate::table::{RelationKind, TableSchema};
 
 /// Batches between the two stages of a worker.
 const BATCHES_IN_FLIGHT: usize = 1;
+/// A row larger than this many batches is oversize: one of them at a time in the whole run.
+const OVERSIZE_BATCHES: usize = 4;
 
 /// What every worker of a run shares.
 pub(crate) struct Work {
@@ -226,19 +228,18 @@ impl Connection {
         tried: &Tried,
     ) -> Result<CopySummary> {
         let relation = table.plan.relation_of(chunk);
-        let columns = table.mapping.select_list();
         let select = sql::chunk_select(
             relation,
             &chunk.range,
-            &columns,
+            &select_list(&table.schema, &table.mapping),
             self.work.options.filter.as_deref(),
         );
         let session = self.connected().await?;
-        session.begin_snapshot(Some(&self.work.snapshot.id)).await?;
-        session.lock_nowait(&relation.name).await?;
+        session.join_snapshot(&self.work.snapshot).await?;
+        session.lock_nowait(&relation.name, leaf_kind(table.schema.kind)).await?;
         let reading = read::Reading {
             oversize: &self.work.oversize,
-            batch_bytes: self.work.options.batch_bytes,
+            oversize_bytes: OVERSIZE_BATCHES * self.work.options.batch_bytes,
             counters: &table.counters,
             tried,
             feed,
@@ -267,7 +268,26 @@ fn new_decoder(table: &TableWork, chunk: &Chunk, options: &ExportOptions) -> Cop
     let relation = table.plan.relation_of(chunk);
     let key = relation.key.as_ref().filter(|_| options.show_row_key);
     let column = key.and_then(|key| table.schema.columns.iter().position(|c| &c.name == key));
-    decoder.with_row_key(column)
+    decoder.with_row_key(column, &table.mapping)
+}
+
+/// The columns of a chunk's `SELECT`, as the mapping wants them sent.
+pub(crate) fn select_list(schema: &TableSchema, mapping: &TableMapping) -> Vec<sql::SelectColumn> {
+    let columns = schema.columns.iter().zip(&mapping.columns);
+    columns
+        .map(|(column, mapped)| sql::SelectColumn {
+            name: column.name.clone(),
+            as_text: mapped.select == SelectAs::Text,
+        })
+        .collect()
+}
+
+/// The leaves of a partitioned table are tables.
+fn leaf_kind(kind: RelationKind) -> RelationKind {
+    match kind {
+        RelationKind::Partitioned => RelationKind::Table,
+        other => other,
+    }
 }
 
 /// The outcome of both stages. A second stage that failed explains why the first could not go

@@ -13,13 +13,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::export::progress::TableCounters;
 use crate::pg::Session;
 
-/// Gathered bytes beyond this many batches count as one oversize row.
-const OVERSIZE_BATCHES: usize = 4;
+/// Held by every batch that an oversize row went into.
+type Permit = Arc<OwnedSemaphorePermit>;
 
 /// What passes between the stages. A channel that closes without `End` was cut short.
 pub(crate) enum Feed {
     /// Rows, and the permit that keeps oversize rows of other workers back until these are encoded.
-    Batch(RecordBatch, Option<OwnedSemaphorePermit>),
+    Batch(RecordBatch, Option<Permit>),
     /// All rows of the chunk have been sent, and the server has said so.
     End,
 }
@@ -27,7 +27,8 @@ pub(crate) enum Feed {
 /// One reading of one chunk.
 pub(crate) struct Reading<'a> {
     pub(crate) oversize: &'a Arc<Semaphore>,
-    pub(crate) batch_bytes: usize,
+    /// A row above this waits for the run's one permit.
+    pub(crate) oversize_bytes: usize,
     pub(crate) counters: &'a TableCounters,
     pub(crate) tried: &'a Tried,
     pub(crate) feed: mpsc::Sender<Feed>,
@@ -44,35 +45,40 @@ impl Reading<'_> {
         decoder: &mut CopyDecoder,
     ) -> Result<CopySummary> {
         let mut stream = session.copy_out(select).await?;
-        let mut unreported = 0;
         while let Some(bytes) = stream.next().await? {
+            let permit = self.permit_for(bytes.len()).await;
             decoder.push(&bytes)?;
-            unreported += bytes.len() as u64;
-            if decoder.is_batch_ready() {
-                self.send(decoder, std::mem::take(&mut unreported)).await?;
+            self.tried.received(self.counters, 0, bytes.len() as u64);
+            drop(bytes);
+            while permit.is_some() && self.send_batch(decoder, &permit).await? {}
+            while decoder.is_batch_ready() {
+                self.send_batch(decoder, &None).await?;
             }
         }
-        self.send(decoder, unreported).await?;
+        while self.send_batch(decoder, &None).await? {}
         let summary = decoder.finish()?;
         self.feed.send(Feed::End).await.map_err(|_| stopped())?;
         Ok(summary)
     }
 
-    async fn send(&self, decoder: &mut CopyDecoder, copy_bytes: u64) -> Result<()> {
-        let oversize = decoder.gathered_bytes() > OVERSIZE_BATCHES * self.batch_bytes;
-        let permit = if oversize {
-            // Closed never: the run owns it.
-            Arc::clone(self.oversize).acquire_owned().await.ok()
-        } else {
-            None
-        };
-        let batch = decoder.take_batch()?;
-        let rows = batch.as_ref().map_or(0, RecordBatch::num_rows);
-        self.tried.received(self.counters, rows as u64, copy_bytes);
-        match batch {
-            Some(batch) => self.feed.send(Feed::Batch(batch, permit)).await.map_err(|_| stopped()),
-            None => Ok(()),
+    /// The server sends one row a frame: a frame beyond the limit is one oversize row.
+    async fn permit_for(&self, frame_bytes: usize) -> Option<Permit> {
+        if frame_bytes <= self.oversize_bytes {
+            return None;
         }
+        // Never closed: the run owns it.
+        Arc::clone(self.oversize).acquire_owned().await.ok().map(Arc::new)
+    }
+
+    /// Sends the next batch, full or not; says whether there was one.
+    async fn send_batch(&self, decoder: &mut CopyDecoder, permit: &Option<Permit>) -> Result<bool> {
+        let Some(batch) = decoder.take_batch()? else {
+            return Ok(false);
+        };
+        self.tried.received(self.counters, batch.num_rows() as u64, 0);
+        let feed = Feed::Batch(batch, permit.clone());
+        self.feed.send(feed).await.map_err(|_| stopped())?;
+        Ok(true)
     }
 }
 

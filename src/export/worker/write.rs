@@ -59,7 +59,7 @@ impl ObjectTask {
         Ok(Self {
             root: table.root.clone(),
             key: layout::object_key(chunk, table.epoch),
-            schema: table.mapping.schema(),
+            schema: Arc::clone(&table.mapping.schema),
             parquet: ParquetOptions {
                 compression: work.options.compression,
                 row_group_bytes: work.options.row_group_bytes,
@@ -107,7 +107,7 @@ impl ObjectTask {
             Some(open) => Ok(open),
             None => Ok(OpenObject {
                 encoder: ParquetEncoder::new(Arc::clone(&self.schema), &self.parquet)?,
-                upload: self.root.upload(&self.key, self.part_bytes),
+                upload: self.root.upload(&self.key, self.part_bytes)?,
             }),
         }
     }
@@ -142,7 +142,7 @@ impl ObjectTask {
             ));
         }
         let stored = upload.complete().await?;
-        self.check_footer(stored.bytes, summary.bytes, summary.rows).await?;
+        self.check_footer(summary.bytes, summary.rows).await?;
         Ok(ObjectEntry {
             key: self.key.clone(),
             bytes: summary.bytes,
@@ -153,17 +153,19 @@ impl ObjectTask {
     }
 
     /// An object counts only when its footer, read back from the store, says what was written.
-    async fn check_footer(&self, stored: u64, bytes: u64, rows: u64) -> Result<()> {
+    async fn check_footer(&self, bytes: u64, rows: u64) -> Result<()> {
         let wrong = |what: String| {
             Error::new(ErrorKind::Storage, format!("object {} {what}", self.key))
                 .with_retryable(true)
         };
-        if stored != bytes {
-            return Err(wrong(format!("has {stored} bytes after {bytes} were uploaded")));
-        }
         let mut wanted = FOOTER_GUESS_BYTES.min(bytes);
         loop {
-            let tail = self.root.get_tail(&self.key, wanted, bytes).await?;
+            let Some((stored, tail)) = self.root.get_tail(&self.key, wanted).await? else {
+                return Err(wrong("is not there after its upload".into()));
+            };
+            if stored.bytes != bytes {
+                return Err(wrong(format!("has {} bytes after {bytes} were sent", stored.bytes)));
+            }
             match read_footer(&tail, bytes)? {
                 Footer::Read(footer) if footer.rows == rows => return Ok(()),
                 Footer::Read(footer) => {
