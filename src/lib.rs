@@ -3,7 +3,11 @@
 mod chunk;
 mod error;
 mod lsn;
+mod manifest;
 mod options;
 mod pg_type;
 mod snapshot;
+mod store;
 mod table;
+
+pub use store::Root;
