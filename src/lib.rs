@@ -4,6 +4,10 @@ mod chunk;
 mod error;
 mod lsn;
 mod options;
+mod pg;
 mod pg_type;
+mod plan;
 mod snapshot;
 mod table;
+
+pub use pg::{ConnectOptions, DEFAULT_CONNECT_TIMEOUT};
