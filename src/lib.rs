@@ -31,4 +31,4 @@ pub use options::{
 pub use snapshot::{Consistency, Snapshot};
 pub use status::{DatasetStatus, RunState, StatusReport};
 pub use stub::{Cancel, ConnectOptions, Root, export, plan, status};
-pub use table::TableName;
+pub use table::{TableName, TableSchema, Column, Relation, RelationKind};

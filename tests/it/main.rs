@@ -1,1 +1,3 @@
-fn main(){}
+//! Scenarios in one binary; a module each.
+
+mod cli;
