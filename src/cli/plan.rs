@@ -77,7 +77,9 @@ fn table_text(text: &mut String, table: &TablePlan, all_chunks: bool, width: Opt
             if column.as_text { "text" } else { "binary" }.to_owned(),
         ]);
     }
+    text.push('\n');
     indented(text, &columns, width);
+    text.push('\n');
     indented(text, &chunk_grid(&table.plan, all_chunks), width);
     statements(text, &table.chunks, all_chunks);
 }
@@ -213,7 +215,7 @@ fn range(range: &Range) -> String {
 fn statements(text: &mut String, chunks: &[ChunkPlan], all_chunks: bool) {
     let shown = if all_chunks { chunks.len() } else { 1 };
     for chunk in chunks.iter().take(shown) {
-        line_to(text, &format!("  SQL of chunk {}", chunk.chunk.id));
+        line_to(text, &format!("\n  SQL of chunk {}", chunk.chunk.id));
         for line in chunk.sql.lines() {
             line_to(text, &format!("    {}", plain(line)));
         }

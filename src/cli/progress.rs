@@ -51,6 +51,7 @@ pub(crate) fn show(
         total: Meter::default(),
         tables: Vec::new(),
     };
+    let json = display.json_log;
     let screen = screen.clone();
     let drawn = screen.clone();
     let task = match display.progress {
@@ -63,13 +64,13 @@ pub(crate) fn show(
                 drawn.draw(&watched.look().lines(width, height));
             }
         })),
-        _ => Some(tokio::spawn(async move { log(&mut watched).await })),
+        _ => Some(tokio::spawn(async move { log(&mut watched, json).await })),
     };
     Show { task, screen }
 }
 
-/// One line every ten seconds, if something moved.
-async fn log(watched: &mut Watched) {
+/// One line every ten seconds, if something moved; as JSON with the counters beside it.
+async fn log(watched: &mut Watched, json: bool) {
     let mut ticks = tokio::time::interval(LOG_INTERVAL);
     let mut before = None;
     loop {
@@ -78,18 +79,24 @@ async fn log(watched: &mut Watched) {
         let sums = view.sums();
         let now = (view.phase, sums.rows, sums.copy_bytes, sums.chunks_done);
         let moved = before.replace(now).is_some_and(|before| before != now);
-        if moved {
-            tracing::info!(
-                chunks_done = sums.chunks_done,
-                chunks_total = sums.chunks_total,
-                rows = sums.rows,
-                copy_bytes = sums.copy_bytes,
-                object_bytes = sums.object_bytes,
-                retries = sums.retries,
-                "{}",
-                view.headline()
-            );
+        if !moved {
+            continue;
         }
+        let said = view.headline(None);
+        if !json {
+            tracing::info!("{said}");
+            continue;
+        }
+        tracing::info!(
+            chunks_done = sums.chunks_done,
+            chunks_skipped = sums.chunks_skipped,
+            chunks_total = sums.chunks_total,
+            rows = sums.rows,
+            copy_bytes = sums.copy_bytes,
+            object_bytes = sums.object_bytes,
+            retries = sums.retries,
+            "{said}"
+        );
     }
 }
 

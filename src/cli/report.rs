@@ -29,6 +29,7 @@ pub(super) fn export(report: &ExportReport, width: Option<usize>) -> String {
     }
     text.push('\n');
     line_to(&mut text, &headline(report));
+    line_to(&mut text, &consistency(report));
     for table in &report.tables {
         already_there(&mut text, table);
     }
@@ -96,7 +97,7 @@ fn row(name: String, totals: &Totals, consistency: &str) -> [String; 8] {
     ]
 }
 
-/// What this run did, how fast, and how the rows hang together.
+/// What this run did, and how fast.
 fn headline(report: &ExportReport) -> String {
     let mut ran = Totals::default();
     for table in &report.tables {
@@ -114,14 +115,19 @@ fn headline(report: &ExportReport) -> String {
     if let ((Some(rows), Some(read)), true) = (rates, ran.rows > 0) {
         line += &format!(" ({} rows/s, {}/s)", short_count(rows), bytes(read));
     }
-    line += &format!("; consistency: {}", report.consistency);
-    if let Some(snapshot) = &report.snapshot {
-        line += &format!(", {}", snapshot_text(snapshot));
-    }
     line
 }
 
-/// `snapshot 00000003-0000001B-1 at 16/B374D848`
+/// Under which snapshot the rows were read; none is new when all was complete before.
+fn consistency(report: &ExportReport) -> String {
+    let line = format!("consistency: {}", report.consistency);
+    match &report.snapshot {
+        Some(snapshot) => format!("{line} ({})", snapshot_text(snapshot)),
+        None => line,
+    }
+}
+
+/// `00000003-0000001B-1 at 16/B374D848`
 pub(super) fn snapshot_text(snapshot: &Snapshot) -> String {
     let at = snapshot
         .lsn
@@ -132,7 +138,7 @@ pub(super) fn snapshot_text(snapshot: &Snapshot) -> String {
     } else {
         ""
     };
-    format!("snapshot {}{at}{standby}", plain(&snapshot.id))
+    format!("{}{at}{standby}", plain(&snapshot.id))
 }
 
 fn already_there(text: &mut String, table: &TableReport) {

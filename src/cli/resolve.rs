@@ -173,7 +173,7 @@ fn fill_source(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>)
 fn fill_chunks(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>) -> Result<()> {
     let chunks = &args.chunks;
     let by = layers.one("chunk-by", chunks.chunk_by.as_deref())?;
-    set(&mut options.chunk_by, by, |setting| library(setting))?;
+    set(&mut options.chunk_by, by, library)?;
     let rows = layers.one("chunk-rows", chunks.chunk_rows.as_deref())?;
     set(&mut options.chunk_rows, rows, count)?;
     let bytes = layers.one("chunk-bytes", chunks.chunk_bytes.as_deref())?;
@@ -189,7 +189,7 @@ fn fill_chunks(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>)
 fn fill_file(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>) -> Result<()> {
     let file = &args.file;
     let codec = layers.one("compression", file.compression.as_deref())?;
-    set(&mut options.compression, codec, |setting| library(setting))?;
+    set(&mut options.compression, codec, library)?;
     let group = layers.one("row-group-bytes", file.row_group_bytes.as_deref())?;
     set(&mut options.row_group_bytes, group, size)?;
     let batch = layers.one("batch-bytes", file.batch_bytes.as_deref())?;
@@ -208,7 +208,11 @@ fn set<T>(field: &mut T, setting: Option<Setting>, parse: fn(&Setting) -> Result
 }
 
 /// A value that the library parses; its message names the flag, so only another origin is added.
+/// The message also quotes the value, so a connection string in the wrong place stops here.
 fn library<T: FromStr<Err = pgsluice::Error>>(setting: &Setting) -> Result<T> {
+    if secrets::may_hold_secret(&setting.text) {
+        return Err(setting.bad("something else than a connection string or a secret"));
+    }
     let parsed: Result<T> = setting.text.trim().parse();
     match (&setting.origin, parsed) {
         (_, Ok(value)) => Ok(value),

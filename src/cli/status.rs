@@ -4,10 +4,13 @@ use chrono::SecondsFormat;
 use pgsluice::{DatasetStatus, Result, Root, RunState, StatusReport};
 
 use super::grid::Grid;
-use super::human::{bytes, count, plain};
+use super::human::{bytes, count, counted, plain};
 use super::report::{self, line_to, snapshot_text};
 use super::resolve::{Display, Output, Target};
 use super::{exit, interrupt};
+
+/// Snapshots shown of one dataset, the newest.
+const MAX_SNAPSHOTS: usize = 5;
 
 /// Reads the datasets' manifests and shows them.
 ///
@@ -28,7 +31,7 @@ fn text(report: &StatusReport, width: Option<usize>) -> String {
     if report.datasets.is_empty() {
         line_to(
             &mut text,
-            &format!("no datasets under {}", plain(&report.url)),
+            &format!("no datasets under snapshot {}", plain(&report.url)),
         );
         return text;
     }
@@ -84,11 +87,22 @@ fn details(text: &mut String, dataset: &DatasetStatus) {
             dataset.epoch
         ),
     );
-    for snapshot in &dataset.snapshots {
+    let older = dataset.snapshots.len().saturating_sub(MAX_SNAPSHOTS);
+    if older > 0 {
+        let older = counted(older as u64, "older snapshot");
+        line_to(
+            text,
+            &format!("  read at   … and {older} (--output json lists them)"),
+        );
+    }
+    for snapshot in dataset.snapshots.iter().skip(older) {
         let taken = snapshot.taken_at.to_rfc3339_opts(SecondsFormat::Secs, true);
         line_to(
             text,
-            &format!("  read at   {taken} under {}", snapshot_text(snapshot)),
+            &format!(
+                "  read at   {taken} under snapshot {}",
+                snapshot_text(snapshot)
+            ),
         );
     }
     if let Some(reason) = &dataset.reason {

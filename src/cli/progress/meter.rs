@@ -34,6 +34,10 @@ impl Meter {
     pub(super) fn record(&mut self, at: Duration, rows: u64, bytes: u64) {
         let sample = Sample { at, rows, bytes };
         self.last = Some(sample);
+        if rows == 0 && bytes == 0 {
+            // Time spent waiting for its turn says nothing about a table's pace.
+            self.samples.clear();
+        }
         if self
             .samples
             .back()
@@ -90,6 +94,22 @@ mod tests {
             meter.rate()
         );
         assert!(meter.samples.len() <= 32);
+    }
+
+    #[test]
+    fn waiting_for_a_turn_does_not_count() {
+        let mut meter = Meter::default();
+        for second in 0..10 {
+            meter.record(Duration::from_secs(second), 0, 0);
+        }
+        meter.record(Duration::from_secs(10), 500, 500);
+        assert_eq!(
+            meter.rate(),
+            Rate {
+                rows: 500.0,
+                bytes: 500.0
+            }
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use console::measure_text_width;
 use pgsluice::{Phase, TableProgress};
 
 use super::meter::Rate;
@@ -41,7 +42,7 @@ impl View {
     pub(super) fn lines(&self, width: usize, height: usize) -> Vec<String> {
         // The last cell of a line makes some terminals wrap.
         let width = width.saturating_sub(1).max(1);
-        let head = console::truncate_str(&self.headline(), width, "…").into_owned();
+        let head = console::truncate_str(&self.headline(Some(width)), width, "…").into_owned();
         // A line each for the headline, the summary and the cursor, and one for the log above.
         let room = height.saturating_sub(4).clamp(1, MAX_TABLES);
         let (shown, hidden) = self.visible(room);
@@ -53,34 +54,47 @@ impl View {
         lines
     }
 
-    /// One line that says where the run stands.
-    pub(super) fn headline(&self) -> String {
-        let mut parts = vec![self.doing().to_owned()];
-        let elapsed = duration(self.elapsed);
+    /// One line that says where the run stands; in a narrow one the least is left out first.
+    pub(super) fn headline(&self, width: Option<usize>) -> String {
+        let mut parts = self.said();
+        let joined = |parts: &[(u8, String)]| {
+            let texts: Vec<&str> = parts.iter().map(|(_, text)| text.as_str()).collect();
+            texts.join(", ")
+        };
+        while width.is_some_and(|width| measure_text_width(&joined(&parts)) > width) {
+            let least = parts.iter().map(|(drop, _)| *drop).max().unwrap_or(0);
+            if least == 0 {
+                break;
+            }
+            parts.retain(|(drop, _)| *drop < least);
+        }
+        joined(&parts)
+    }
+
+    /// What the headline can say: 0 always stays, a higher number is left out before a lower one.
+    fn said(&self) -> Vec<(u8, String)> {
+        let mut parts = vec![(0, self.doing().to_owned())];
         let sums = self.sums();
         if sums.chunks_total > 0 {
             let done = sums.chunks_done + sums.chunks_skipped;
-            parts.extend(fraction(&sums).map(percent));
-            parts.push(format!("{done}/{}", counted(sums.chunks_total, "chunk")));
-            parts.push(format!("{} rows", short_count(sums.rows)));
-            parts.push(format!("{} read", bytes(sums.copy_bytes)));
-            parts.push(format!("{} written", bytes(sums.object_bytes)));
+            parts.extend(fraction(&sums).map(|fraction| (0, percent(fraction))));
+            parts.push((3, format!("{done}/{}", counted(sums.chunks_total, "chunk"))));
+            parts.push((2, format!("{} rows", short_count(sums.rows))));
+            parts.push((6, format!("{} read", bytes(sums.copy_bytes))));
+            parts.push((7, format!("{} written", bytes(sums.object_bytes))));
             if self.total_rate.rows > 0.0 {
-                parts.push(format!(
-                    "{} rows/s",
-                    short_count(self.total_rate.rows as u64)
-                ));
-                parts.push(format!("{}/s", bytes(self.total_rate.bytes as u64)));
+                let rate = self.total_rate;
+                parts.push((4, format!("{} rows/s", short_count(rate.rows as u64))));
+                parts.push((5, format!("{}/s", bytes(rate.bytes as u64))));
             }
             if sums.retries > 0 {
-                parts.push(format!("{} retried", sums.retries));
+                parts.push((8, format!("{} retried", sums.retries)));
             }
         }
-        parts.push(elapsed);
-        parts.extend(
-            time_left(&sums, self.total_rate).map(|left| format!("{} left", duration(left))),
-        );
-        parts.join(", ")
+        parts.push((1, duration(self.elapsed)));
+        let left = time_left(&sums, self.total_rate);
+        parts.extend(left.map(|left| (1, format!("{} left", duration(left)))));
+        parts
     }
 
     /// All tables as one.

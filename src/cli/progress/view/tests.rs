@@ -102,9 +102,9 @@ fn a_fraction_is_whole_only_after_the_last_commit() {
 fn a_request_to_stop_shows_at_once() {
     let mut view = view(Vec::new());
     view.stopping = true;
-    assert_eq!(view.headline(), "stopping, 42s");
+    assert_eq!(view.headline(None), "stopping, 42s");
     view.phase = Phase::Done;
-    assert_eq!(view.headline(), "done, 42s");
+    assert_eq!(view.headline(None), "done, 42s");
 }
 
 #[test]
@@ -112,4 +112,15 @@ fn bars_fill_from_empty_to_full() {
     assert_eq!(bar(0.0), format!("[{}]", " ".repeat(20)));
     assert_eq!(bar(0.5), format!("[{}>{}]", "=".repeat(9), " ".repeat(10)));
     assert_eq!(bar(1.0), format!("[{}]", "=".repeat(20)));
+}
+
+#[test]
+fn a_narrow_headline_keeps_how_far_and_how_long() {
+    let view = view(vec![table("public.orders", 3, 4, 30_000, 60_000)]);
+    assert_eq!(view.headline(Some(30)), "exporting, 50%, 42s, 30s left");
+    assert_eq!(
+        view.headline(Some(45)),
+        "exporting, 50%, 30.0k rows, 42s, 30s left"
+    );
+    assert_eq!(view.headline(Some(1)), "exporting, 50%");
 }
