@@ -99,7 +99,7 @@ fn describe(root: &Root, dataset: &Dataset) -> DatasetStatus {
             State::Failed => RunState::Failed,
             State::Complete => RunState::Complete,
         },
-        reason: dataset.reason.clone(),
+        reason: Some(dataset.reason.clone()),
         consistency: dataset.consistency(),
         snapshots: dataset.used_snapshots().cloned().collect(),
         epoch: dataset.epoch,

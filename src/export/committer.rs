@@ -12,10 +12,10 @@ use crate::chunk::Totals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::progress::TableCounters;
 use crate::export::report::Retry;
-use crate::manifest::{Appended, Change, ChunkEntry, Heartbeat, ManifestLog};
-
-/// Chunks gathered into one commit entry, at most.
-const GROUP_COMMIT_CHUNKS: usize = 1_000;
+use crate::manifest::{
+    Appended, Change, ChunkEntry, Heartbeat, MAX_COMMIT_CHUNKS, ManifestLog, Orphans, finish,
+    totals_of,
+};
 
 /// A chunk whose object stands.
 pub(crate) struct Landed {
@@ -95,7 +95,7 @@ impl Committer {
         events: mpsc::Sender<Event>,
     ) -> (Self, Option<CommitFailure>) {
         let mut group = Vec::new();
-        while requests.recv_many(&mut group, GROUP_COMMIT_CHUNKS).await > 0 {
+        while requests.recv_many(&mut group, MAX_COMMIT_CHUNKS).await > 0 {
             if let Err(failure) = self.serve_group(std::mem::take(&mut group), &events).await {
                 return (self, Some(failure));
             }
@@ -165,10 +165,7 @@ impl Committer {
 
 impl TableLog {
     async fn commit(&mut self, chunks: Vec<ChunkEntry>) -> Result<()> {
-        let mut sum = Totals::default();
-        for chunk in &chunks {
-            sum.add(&chunk.totals());
-        }
+        let sum = totals_of(chunks.iter());
         self.append(Change::Commit { chunks }).await?;
         self.counters.committed(sum.chunks);
         self.this_run.add(&sum);
@@ -177,17 +174,20 @@ impl TableLog {
 
     /// Deletes orphans, appends `complete`, writes `manifest.json` and `_SUCCESS`, in this order.
     async fn complete(&mut self) -> Result<()> {
-        if !self.log.fence().check().await? {
-            self.fenced = true;
-            return Err(fenced(&self.name));
-        }
-        let deleted = self.log.delete_orphans().await?;
-        if deleted > 0 {
-            tracing::info!(table = %self.name, objects = deleted, "deleted objects of dead epochs");
+        match self.log.delete_orphans().await? {
+            Orphans::Deleted { objects: 0, .. } => {}
+            Orphans::Deleted { objects, bytes } => {
+                let table = &self.name;
+                tracing::info!(%table, objects, bytes, "deleted what dead epochs left");
+            }
+            Orphans::Fenced => {
+                self.fenced = true;
+                return Err(fenced(&self.name));
+            }
         }
         let totals = self.log.dataset().totals();
         self.append(Change::Complete { totals }).await?;
-        self.log.finish().await?;
+        finish(self.log.root(), self.log.dataset()).await?;
         self.completed = true;
         if let Some(heartbeat) = self.heartbeat.take() {
             heartbeat.stop().await;

@@ -25,7 +25,7 @@ pub use report::{ExportReport, Retry, TableReport};
 
 use crate::chunk::Totals;
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest::{Dataset, ManifestLog};
+use crate::manifest::{Dataset, finish};
 use crate::options::ExportOptions;
 use crate::pg::{ConnectOptions, Keeper, KeeperOptions};
 use crate::plan::Decision;
@@ -116,7 +116,7 @@ async fn run(
     let ended = run::run_tables(source, &keeper, &run_id, options, opened, cancel).await;
     ended.outcome?;
     progress.enter(Phase::Finishing);
-    keeper.release().await;
+    keeper.release().await?;
     outcome.completed(&ended.committer, &ended.work);
     let report = outcome.report(run_id, clock.elapsed());
     if report.tables.len() > 1 {
@@ -199,7 +199,7 @@ impl Outcome {
         let Some(dataset) = table.dataset else {
             return Err(Error::new(ErrorKind::Internal, "a complete dataset has no log"));
         };
-        ManifestLog::finish_complete(&table.root, &dataset).await?;
+        finish(&table.root, &dataset).await?;
         let chunks = dataset.committed.len() as u64;
         self.add(&dataset, &table.root, Totals::default(), chunks, Vec::new(), true);
         Ok(())
@@ -236,7 +236,7 @@ impl Outcome {
         self.tables.push(TableReport {
             table: dataset.schema.name.to_string(),
             root: root.url(),
-            manifest: root.child(layout::MANIFEST).url(),
+            manifest: format!("{}/{}", root.url().trim_end_matches('/'), layout::MANIFEST),
             was_complete,
             consistency: dataset.consistency(),
             epoch: dataset.epoch,
@@ -282,7 +282,7 @@ async fn write_run_record(root: &Root, report: &ExportReport) -> Result<()> {
             .with_source(error)
     })?;
     let key = format!("{}/{}.json", layout::RUNS_DIR, report.run_id);
-    root.put(&key, record.into()).await
+    root.put(&key, record.into()).await.map(drop)
 }
 
 /// Sortable by time, and unique: `20261122T133000Z-5f2a9c01`.

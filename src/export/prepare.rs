@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 
-use crate::chunk::{ChunkId, Totals};
+use crate::chunk::{ChunkId, Plan, Totals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::TableLog;
 use crate::export::progress::Progress;
 use crate::export::worker::{Job, TableWork};
 use crate::manifest::{
     Dataset, ExportConfig, Heartbeat, Liveness, ManifestLog, OpenRequest, Opened, PlanRequest, State,
-    WriterInfo, check_committed, liveness,
+    WriterInfo, check_committed, is_alive,
 };
 use crate::mapping::{TableMapping, map_table};
 use crate::options::ExportOptions;
 use crate::pg::{Keeper, catalog};
-use crate::plan::{Decision, decide, plan_table};
+use crate::plan::{Decision, check_filter, decide, plan_table};
 use crate::store::{Root, layout};
 use crate::table::TableSchema;
 
@@ -32,6 +32,8 @@ pub(crate) struct Prepared {
     pub(crate) dataset: Option<Dataset>,
     pub(crate) decision: Decision,
     config: ExportConfig,
+    /// The plan of a table that is started.
+    plan: Option<Plan>,
 }
 
 /// A table that this run has opened an epoch for.
@@ -73,6 +75,9 @@ async fn prepare_table(
     let schema =
         catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
     let mapping = map_table(&schema.columns)?;
+    if let Some(filter) = &options.filter {
+        check_filter(keeper.session(), &schema.name, filter).await?;
+    }
     let root = root.child(&layout::dataset_folder(&options.layout, &schema.name)?)?;
     let config = config_of(keeper, &schema, options);
     let dataset = ManifestLog::load(&root).await?;
@@ -88,7 +93,19 @@ async fn prepare_table(
         keeper.snapshot(),
         options.require_consistent,
     )?;
-    Ok(Prepared { schema, mapping, root, dataset, decision, config })
+    let plan = match decision {
+        Decision::Start { .. } => Some(plan_table(keeper.session(), &schema, options).await?),
+        Decision::Continue { .. } | Decision::Complete => None,
+    };
+    Ok(Prepared {
+        schema,
+        mapping,
+        root,
+        dataset,
+        decision,
+        config,
+        plan,
+    })
 }
 
 fn config_of(keeper: &Keeper, schema: &TableSchema, options: &ExportOptions) -> ExportConfig {
@@ -121,9 +138,9 @@ pub(crate) async fn refuse_live_writers(tables: &[Prepared], interval: Duration)
         (!ended).then_some((table, dataset))
     });
     try_join_all(open.map(|(table, dataset)| async move {
-        match liveness(&table.root, dataset, interval).await? {
+        match is_alive(&table.root, dataset, interval).await? {
             Liveness::Dead => Ok(()),
-            Liveness::Alive { by } => Err(Error::new(
+            Liveness::Alive { by, .. } => Err(Error::new(
                 ErrorKind::Conflict,
                 format!("{by} is exporting to {}", table.root.url()),
             )
@@ -163,17 +180,13 @@ async fn open_table(
     progress: &Progress,
 ) -> Result<OpenedTable> {
     let name = table.schema.name.to_string();
-    let (plan, reason) = match &table.decision {
-        Decision::Continue { discard, .. } => {
-            let discard = discard.clone();
+    let (plan, reason) = match (table.decision, table.plan) {
+        (Decision::Continue { discard, .. }, _) => {
             (PlanRequest::Keep { discard }, "resumed".to_owned())
         }
-        Decision::Start { reason } => {
-            let plan = plan_table(keeper.session(), &table.schema, options).await?;
-            (PlanRequest::New(plan), reason.clone())
-        }
-        Decision::Complete => {
-            return Err(Error::new(ErrorKind::Internal, "a complete dataset was opened again"));
+        (Decision::Start { reason }, Some(plan)) => (PlanRequest::New(plan), reason),
+        (Decision::Start { .. } | Decision::Complete, _) => {
+            return Err(Error::new(ErrorKind::Internal, "there is nothing to open the table for"));
         }
     };
     let request = OpenRequest {
@@ -195,7 +208,12 @@ async fn open_table(
             .with_advice("wait for it or stop it; nothing was touched"));
         }
     };
-    let heartbeat = Heartbeat::start(&log, options.lease_interval);
+    let heartbeat = Heartbeat::start(
+        log.root().clone(),
+        log.fence(),
+        &log.dataset().writer,
+        options.lease_interval,
+    );
     let dataset = log.dataset();
     let counters = progress.add_table(name.clone());
     let skipped = dataset.committed.len() as u64;

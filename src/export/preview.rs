@@ -92,7 +92,7 @@ pub async fn plan(source: &ConnectOptions, options: &ExportOptions) -> Result<Pl
         let planned = plan_one(&keeper, table, options).await;
         tables.push(planned.map_err(|error| error.with_table(name))?);
     }
-    keeper.release().await;
+    keeper.release().await?;
     Ok(PlanReport {
         memory: MemoryCeiling::of(options),
         warnings: warnings(&tables),

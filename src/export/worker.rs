@@ -234,12 +234,13 @@ impl Connection {
             &select_list(&table.schema, &table.mapping),
             self.work.options.filter.as_deref(),
         );
+        let work = Arc::clone(&self.work);
         let session = self.connected().await?;
-        session.join_snapshot(&self.work.snapshot).await?;
+        session.join_snapshot(&work.snapshot).await?;
         session.lock_nowait(&relation.name, leaf_kind(table.schema.kind)).await?;
         let reading = read::Reading {
-            oversize: &self.work.oversize,
-            oversize_bytes: OVERSIZE_BATCHES * self.work.options.batch_bytes,
+            oversize: &work.oversize,
+            oversize_bytes: OVERSIZE_BATCHES * work.options.batch_bytes,
             counters: &table.counters,
             tried,
             feed,

@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 use super::change::InvariantError;
 use super::model::{
     Change, ChunkEntry, Dataset, Entry, MAX_COMMIT_CHUNKS, MAX_PLAN_CHUNKS, Open, PlanStart, State,
-    Totals,
 };
-use crate::chunk::{Chunk, ChunkId, PlannedRelation, Range};
+use crate::chunk::{Chunk, ChunkId, PlannedRelation, Range, Totals};
 use crate::store::layout::parse_object_key;
 
 type Checked = Result<(), InvariantError>;
@@ -277,7 +276,7 @@ fn check_entry(
         "its relation is not the planned one",
     )?;
     require(entry.snapshot == dataset.snapshot, "its snapshot is not this epoch's")?;
-    require(!entry.objects.is_empty(), "it has no object")?;
+    require(entry.rows == 0 || !entry.objects.is_empty(), "it has rows and no object")?;
     let rows = entry.objects.iter().map(|object| object.rows).sum::<u64>();
     require(rows == entry.rows, "its rows are not those of its objects")?;
     require(

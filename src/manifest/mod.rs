@@ -13,12 +13,11 @@ mod model;
 mod tests;
 mod upkeep;
 
-pub(crate) use self::change::InvariantError;
 pub(crate) use self::consolidated::finish;
 pub(crate) use self::lease::{Heartbeat, Liveness, is_alive};
 pub(crate) use self::log::{Appended, Fence, ManifestLog, OpenRequest, Opened, PlanRequest};
 pub(crate) use self::model::{
-    Change, ChunkEntry, Dataset, Difference, Entry, ExportConfig, MAX_COMMIT_CHUNKS,
-    MAX_PLAN_CHUNKS, ObjectEntry, Open, PlanStart, State, Totals, WriterInfo,
+    Change, ChunkEntry, Dataset, Difference, ExportConfig, MAX_COMMIT_CHUNKS, ObjectEntry, State,
+    WriterInfo, totals_of,
 };
 pub(crate) use self::upkeep::{Orphans, check_committed};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::chunk::{Chunk, ChunkId, Plan, PlannedRelation, Range};
+use crate::chunk::{Chunk, ChunkId, Plan, PlannedRelation, Range, Totals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lsn::Lsn;
 use crate::options::{ChunkBy, Compression};
@@ -235,7 +235,7 @@ pub(crate) struct ChunkEntry {
     /// The WAL position of the read, where it is its own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) lsn: Option<Lsn>,
-    /// Its objects, at least one.
+    /// Its objects; none where it has no rows.
     pub(crate) objects: Vec<ObjectEntry>,
     /// Rows counted by the decoder.
     pub(crate) rows: u64,
@@ -267,35 +267,6 @@ pub(crate) struct ObjectEntry {
     /// Its entity tag without quotes, where the store has one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) etag: Option<String>,
-}
-
-/// Sums over committed chunks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Totals {
-    /// Chunks committed.
-    pub(crate) chunks: u64,
-    /// Objects they yielded.
-    pub(crate) objects: u64,
-    /// Rows.
-    pub(crate) rows: u64,
-    /// Bytes received by COPY.
-    pub(crate) copy_bytes: u64,
-    /// Bytes of Parquet.
-    pub(crate) object_bytes: u64,
-}
-
-impl Totals {
-    fn of(entries: impl Iterator<Item = impl std::borrow::Borrow<ChunkEntry>>) -> Self {
-        entries.fold(Self::default(), |mut totals, entry| {
-            let entry = entry.borrow();
-            totals.chunks += 1;
-            totals.objects += entry.objects.len() as u64;
-            totals.rows += entry.rows;
-            totals.copy_bytes += entry.copy_bytes;
-            totals.object_bytes += entry.objects.iter().map(|object| object.bytes).sum::<u64>();
-            totals
-        })
-    }
 }
 
 /// What a dataset is doing, as its log tells it.
@@ -383,15 +354,30 @@ impl Dataset {
         if used.len() > 1 { Consistency::Mixed } else { Consistency::Snapshot }
     }
 
-    /// Sums over the committed chunks.
-    pub(crate) fn totals(&self) -> Totals {
-        Totals::of(self.committed.values())
+    /// The snapshots that committed chunks were read under.
+    pub(crate) fn used_snapshots(&self) -> impl Iterator<Item = &Snapshot> {
+        let used = self.snapshots_used();
+        used.into_iter().filter_map(|index| self.snapshots.get(index as usize))
     }
 
-    /// Sums over some committed chunks.
-    pub(crate) fn totals_of<'a>(entries: impl Iterator<Item = &'a ChunkEntry>) -> Totals {
-        Totals::of(entries)
+    /// Sums over the committed chunks.
+    pub(crate) fn totals(&self) -> Totals {
+        totals_of(self.committed.values())
     }
+}
+
+/// Sums over chunk entries.
+pub(crate) fn totals_of<'a>(entries: impl Iterator<Item = &'a ChunkEntry>) -> Totals {
+    entries.fold(Totals::default(), |mut totals, entry| {
+        totals.add(&Totals {
+            chunks: 1,
+            objects: entry.objects.len() as u64,
+            rows: entry.rows,
+            copy_bytes: entry.copy_bytes,
+            object_bytes: entry.objects.iter().map(|object| object.bytes).sum(),
+        });
+        totals
+    })
 }
 
 impl Entry {

@@ -96,7 +96,7 @@ pub(crate) async fn check_committed(root: &Root, dataset: &Dataset) -> Result<Ve
         .flat_map(|entry| entry.objects.iter().map(move |object| (entry.chunk, object)));
     let doubtful: Vec<_> = objects.filter(|(_, object)| !is_confirmed(object)).collect();
     let checks = stream::iter(doubtful)
-        .map(|(chunk, object)| async move { Ok((chunk, is_intact(root, object).await?)) });
+        .map(async |(chunk, object)| is_intact(root, object).await.map(|intact| (chunk, intact)));
     let checked: Vec<(ChunkId, bool)> = checks.buffered(CONCURRENCY).try_collect().await?;
     let mut lost: Vec<ChunkId> =
         checked.into_iter().filter(|(_, intact)| !intact).map(|(chunk, _)| chunk).collect();

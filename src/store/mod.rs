@@ -29,7 +29,7 @@ use self::error::store_error;
 use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use self::log::{AppendLog, Appended};
-pub(crate) use self::upload::Upload;
+pub(crate) use self::upload::{PARTS_IN_FLIGHT, Upload};
 
 /// Deletions running at once.
 const DELETE_BATCH: usize = 1_000;

@@ -14,7 +14,7 @@ use super::{ObjectInfo, Root, plain_etag};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Parts on their way at once.
-const PARTS_IN_FLIGHT: usize = 2;
+pub(crate) const PARTS_IN_FLIGHT: usize = 2;
 /// Parts of one size; then the size doubles. From 8 MiB on, ten sizes reach 8 TiB.
 const PARTS_OF_ONE_SIZE: u64 = 1_000;
 /// S3 takes 10,000 parts.

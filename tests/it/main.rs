@@ -1,12 +1,12 @@
-<<<<<<< HEAD
 //! Scenarios against real servers, in one binary. `tests/run.sh` starts the servers; without
 //! them a test fails and says so, and none is ever skipped.
 
+mod cli;
 mod layering;
 mod readers;
+mod refusals;
+mod resume;
 mod rig;
-=======
-//! Scenarios in one binary; a module each.
-
-mod cli;
->>>>>>> cli
+mod scenario;
+mod traps;
+mod values;

@@ -120,7 +120,7 @@ impl ObjectTask {
                 return Err(error);
             }
         };
-        for bytes in encoded {
+        if let Some(bytes) = encoded {
             self.tried.encoded(&self.counters, bytes.len() as u64);
             open.upload.write(bytes).await?;
         }
