@@ -152,7 +152,7 @@ impl ManifestLog {
                 LogAppended::Created => {
                     apply(&mut dataset, entry).map_err(|cause| refused(root, cause))?;
                     let opened = dataset.ok_or_else(|| refused(root, InvariantError::NotOpened))?;
-                    return Self::opened(root, log, opened, &mut segments).await;
+                    return Self::opened(root, log, opened, segments).await;
                 }
                 LogAppended::Exists(bytes) => {
                     let other = Entry::from_bytes(entry.seq, &bytes)?;
@@ -176,7 +176,7 @@ impl ManifestLog {
         root: &Root,
         log: AppendLog,
         dataset: Dataset,
-        segments: &mut dyn Iterator<Item = Vec<Chunk>>,
+        segments: impl Iterator<Item = Vec<Chunk>> + Send,
     ) -> Result<Opened> {
         let state = Arc::new(FenceState {
             newest: AtomicU64::new(dataset.next_seq - 1),

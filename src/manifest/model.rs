@@ -401,16 +401,20 @@ impl Entry {
             Error::new(ErrorKind::Conflict, format!("manifest log entry {seq} is damaged"))
                 .with_advice("something else wrote under _pgsluice/log: export to a fresh root")
         };
-        let header = EntryHeader::from_bytes(bytes).ok_or_else(damaged)?;
-        if header.version != VERSION {
+        let parsed = serde_json::from_slice::<Self>(bytes);
+        let version = match &parsed {
+            Ok(entry) => entry.version,
+            // Another version's entry need not parse: its number still does.
+            Err(_) => EntryHeader::from_bytes(bytes).ok_or_else(damaged)?.version,
+        };
+        if version != VERSION {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("manifest log entry {seq} has version {}", header.version),
+                format!("manifest log entry {seq} has version {version}"),
             )
             .with_advice("it was written by another version of pgsluice: use that one, or a later"));
         }
-        let entry: Self =
-            serde_json::from_slice(bytes).map_err(|cause| damaged().with_source(cause))?;
+        let entry = parsed.map_err(|cause| damaged().with_source(cause))?;
         if entry.seq == seq { Ok(entry) } else { Err(damaged()) }
     }
 }

@@ -14,6 +14,9 @@ use crate::error::{Error, ErrorKind};
 /// Characters of a store's own words that are kept.
 const MAX_CAUSE_CHARS: usize = 600;
 
+/// What stands in the place of a secret.
+const REDACTED: &str = "[redacted]";
+
 /// What a store said, scrubbed of secrets: the end of an error chain.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -239,11 +242,13 @@ fn chain_text(cause: &object_store::Error) -> String {
 pub(super) fn scrub(text: &str) -> String {
     let text = reduce_reply(text);
     let mut clean = String::with_capacity(text.len());
+    let mut after_bearer = false;
     for word in text.split_whitespace() {
         if !clean.is_empty() {
             clean.push(' ');
         }
-        clean.push_str(&scrub_word(word));
+        clean.push_str(&if after_bearer { REDACTED.to_owned() } else { scrub_word(word) });
+        after_bearer = word.to_ascii_lowercase().ends_with("bearer");
     }
     match clean.char_indices().nth(MAX_CAUSE_CHARS) {
         Some((end, _)) => format!("{}...", &clean[..end]),
@@ -279,11 +284,9 @@ fn scrub_word(word: &str) -> String {
         word = format!("{before}?...");
     }
     let lower = word.to_ascii_lowercase();
-    let secrets = ["sig=", "signature=", "credential=", "token=", "secret", "password", "accountkey"];
-    if secrets.iter().any(|name| lower.contains(name)) && word.contains(['=', ':']) {
-        return "[redacted]".to_owned();
-    }
-    word
+    let secrets = ["sig=", "signature", "credential", "token", "secret", "password", "accountkey"];
+    let is_secret = secrets.iter().any(|name| lower.contains(name)) && word.contains(['=', ':']);
+    if is_secret && !word.contains("://") { REDACTED.to_owned() } else { word }
 }
 
 #[cfg(test)]
@@ -300,7 +303,8 @@ mod tests {
         assert!(!clean.contains("CANARY") && !clean.contains("pw@"), "{clean}");
         assert!(clean.contains("SignatureDoesNotMatch no match"), "{clean}");
         assert!(clean.contains("https://acct.blob.core.windows.net/c/k?..."), "{clean}");
-        let clean = scrub("AccountKey=CANARY; x-amz-security-token:CANARY {\"secret\":\"CANARY\"}");
+        let clean = scrub("AccountKey=CANARY; x-amz-security-token:CANARY {\"secret\":\"CANARY\"} \
+             Authorization: Bearer CANARY");
         assert!(!clean.contains("CANARY"), "{clean}");
         assert!(scrub(&"x ".repeat(5_000)).len() < 700);
     }

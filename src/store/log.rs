@@ -85,7 +85,7 @@ impl AppendLog {
         let failure = match created {
             Ok(Created::Yes) => return Ok(Some(Appended::Created)),
             Ok(Created::Exists) => None,
-            Err(error) if self.root.is_local() => return Err(error),
+            Err(error) if self.root.is_local() => return Err(error.with_retryable(false)),
             Err(error) => Some(error),
         };
         match (self.read(seq).await?, failure) {

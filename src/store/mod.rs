@@ -11,6 +11,8 @@ mod open;
 mod probe;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod upload;
 mod walk;
 

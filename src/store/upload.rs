@@ -183,7 +183,12 @@ impl Upload {
         frames.into_iter().collect()
     }
 
-    fn next_part_bytes(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn parts_sent_for_test(&mut self, parts: u64) {
+        self.parts = parts;
+    }
+
+    pub(super) fn next_part_bytes(&self) -> usize {
         let doublings = u32::try_from(self.parts / PARTS_OF_ONE_SIZE).unwrap_or(u32::MAX);
         self.part_bytes.saturating_mul(2_usize.saturating_pow(doublings))
     }
