@@ -53,10 +53,16 @@ pub(crate) fn source_error(what: impl Into<String>, error: tokio_postgres::Error
     }
 }
 
-/// The SQLSTATE of the server's error that lies beneath, if one does.
+/// The SQLSTATE of the server's error that lies beneath, however deep, if one does.
 pub(crate) fn sqlstate(error: &Error) -> Option<&SqlState> {
-    let source = StdError::source(error)?;
-    source.downcast_ref::<ServerError>().map(|server| &server.code)
+    let mut source = StdError::source(error);
+    while let Some(error) = source {
+        if let Some(server) = error.downcast_ref::<ServerError>() {
+            return Some(&server.code);
+        }
+        source = error.source();
+    }
+    None
 }
 
 /// Whether an import failed because nothing holds the snapshot any more.

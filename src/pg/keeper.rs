@@ -19,7 +19,7 @@ use crate::pg::sql::quote_table;
 use crate::snapshot::Snapshot;
 use crate::table::{RelationKind, TableSchema};
 
-/// Names in one LOCK TABLE statement.
+/// Partitions in one LOCK TABLE statement.
 const LOCKS_A_STATEMENT: usize = 100;
 
 /// How a keeper is opened.
@@ -202,12 +202,11 @@ async fn lock_tables(session: &Session, tables: &[Resolved], timeout: Duration) 
     let millis = timeout.as_millis().clamp(1, i32::MAX as u128);
     let what = "the lock timeout could not be set";
     session.execute(what, &format!("SET LOCAL lock_timeout TO {millis}")).await?;
-    let lockable = |table: &&Resolved| table.kind != RelationKind::MaterializedView;
-    let names: Vec<String> =
-        tables.iter().filter(lockable).map(|table| quote_table(&table.name)).collect();
-    for names in names.chunks(LOCKS_A_STATEMENT) {
-        let sql = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
-        session.execute("the tables could not be locked", &sql).await?;
+    // A materialized view takes no LOCK TABLE: `lock_relations` comes to it after the snapshot.
+    for table in tables.iter().filter(|table| table.kind != RelationKind::MaterializedView) {
+        let sql = format!("LOCK TABLE {} IN ACCESS SHARE MODE", quote_table(&table.name));
+        let locked = session.execute("the table could not be locked", &sql).await;
+        locked.map_err(|error| error.with_table(table.name.to_string()))?;
     }
     Ok(())
 }

@@ -113,7 +113,9 @@ impl Session {
         let imported = self.execute("the snapshot could not be imported", &sql).await;
         match imported {
             Err(error) if is_snapshot_gone(&error) => {
-                Err(error.with_advice(SNAPSHOT_GONE_ADVICE))
+                Err(Error::new(ErrorKind::Source, "nothing holds the snapshot any more")
+                    .with_source(error)
+                    .with_advice(SNAPSHOT_GONE_ADVICE))
             }
             Err(error) => Err(error),
             Ok(()) => self.check_backend().await,

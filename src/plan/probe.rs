@@ -31,7 +31,7 @@ WITH RECURSIVE base(attnum, typid) AS (
   UNION ALL
   SELECT b.attnum, t.typbasetype FROM base b
   JOIN pg_catalog.pg_type t ON t.oid = b.typid WHERE t.typtype = 'd'
-), leading AS (
+), leads AS (
   SELECT i.indkey[0] AS attnum, bool_or(i.indisprimary) AS is_primary,
     bool_or(i.indisunique AND i.indnkeyatts = 1) AS is_unique
   FROM pg_catalog.pg_index i
@@ -52,7 +52,7 @@ SELECT a.attname::text,
   coalesce(s.most_common_freqs::pg_catalog.float8[], '{}')
 FROM base b
 JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
-LEFT JOIN leading l ON l.attnum = a.attnum
+LEFT JOIN leads l ON l.attnum = a.attnum
 LEFT JOIN pg_catalog.pg_stats s ON s.schemaname = $2 AND s.tablename = $3
   AND s.attname = a.attname AND NOT s.inherited
 WHERE b.typid IN (20, 21, 23)
@@ -112,7 +112,7 @@ pub(crate) async fn plan_table(
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`], with the server's message beneath.
+/// Mostly [`ErrorKind::Config`], with the server's message beneath. The transaction is then over.
 pub(crate) async fn check_filter(session: &Session, table: &TableName, filter: &str) -> Result<()> {
     let sql = format!(
         "EXPLAIN SELECT FROM ONLY {} WHERE CASE WHEN\n{filter}\nTHEN true END",
@@ -120,13 +120,9 @@ pub(crate) async fn check_filter(session: &Session, table: &TableName, filter: &
     );
     let what = "the filter cannot be used";
     session.query(what, &sql, &[]).await.map(|_| ()).map_err(|error| {
-        Error::new(ErrorKind::Config, what)
-            .with_table(table.to_string())
-            .with_advice(
-                "--where takes one boolean SQL expression; names outside pg_catalog need their \
-                 schema",
-            )
-            .with_source(error)
+        error.with_table(table.to_string()).with_advice(
+            "--where takes one boolean SQL expression; names outside pg_catalog need their schema",
+        )
     })
 }
 
