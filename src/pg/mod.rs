@@ -19,8 +19,6 @@ mod settings;
 pub(crate) mod sql;
 mod tls;
 
-pub(crate) use cancel::CancelHandle;
-pub use conninfo::{ConnectOptions, DEFAULT_CONNECT_TIMEOUT};
-pub(crate) use copy_stream::CopyStream;
+pub use conninfo::ConnectOptions;
 pub(crate) use keeper::{Keeper, KeeperOptions};
-pub(crate) use session::{ServerIdentity, Session};
+pub(crate) use session::Session;

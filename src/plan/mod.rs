@@ -1,8 +1,11 @@
-//! Planning: how a table is cut into chunks.
+//! Planning: how a table is cut into chunks, and what an earlier run leaves of its plan.
 //!
-//! `probe` asks the server for statistics, `split` cuts by them. No row is scanned to plan.
+//! `probe` asks the server for statistics, `split` cuts by them, `resume` takes the manifest into
+//! account. No row is scanned to plan.
 
-pub(crate) mod probe;
-pub(crate) mod split;
+mod probe;
+mod resume;
+mod split;
 
 pub(crate) use probe::{check_filter, plan_table};
+pub(crate) use resume::{Decision, decide};
