@@ -14,11 +14,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::CancelHandle;
-use crate::pg::conninfo::{
-    ChannelBinding, ConnectOptions, HostAddress, HostSpec, SslMode, TargetSession,
-};
+use crate::pg::conninfo::{ChannelBinding, ConnectOptions, HostAddress, HostSpec, TargetSession};
 use crate::pg::error::{is_handshake_failure, source_error, sqlstate};
 use crate::pg::session::{ServerIdentity, Session, SessionFacts, column};
+use crate::pg::tls_params::SslMode;
 use crate::pg::{settings, tls};
 
 /// The oldest server: earlier ones lack `pg_partition_tree` and what else planning needs.
@@ -258,9 +257,12 @@ fn keep_better(first: Option<Error>, second: Error) -> Error {
 }
 
 fn unreachable_host(host: &HostSpec, why: &str) -> Error {
-    Error::new(ErrorKind::Source, format!("cannot connect to {}: {why}", host.shown()))
-        .with_retryable(true)
-        .with_advice("check host and port, and that the server is up")
+    Error::new(
+        ErrorKind::Source,
+        format!("cannot connect to {}: {why}", host.shown()),
+    )
+    .with_retryable(true)
+    .with_advice("check host and port, and that the server is up")
 }
 
 /// `application_name` holds 63 bytes.
@@ -276,15 +278,24 @@ async fn scalar<T>(client: &Client, what: &str, sql: &str) -> Result<T>
 where
     T: for<'a> tokio_postgres::types::FromSql<'a>,
 {
-    let row = client.query_one(sql, &[]).await.map_err(|error| source_error(what, error))?;
+    let row = client
+        .query_one(sql, &[])
+        .await
+        .map_err(|error| source_error(what, error))?;
     column(&row, 0)
 }
 
 async fn check_target(client: &Client, target: TargetSession, host: &HostSpec) -> Result<()> {
     let (question, wanted) = match target {
         TargetSession::Any | TargetSession::PreferStandby => return Ok(()),
-        TargetSession::ReadWrite => ("NOT pg_catalog.current_setting('transaction_read_only')::bool", true),
-        TargetSession::ReadOnly => ("pg_catalog.current_setting('transaction_read_only')::bool", true),
+        TargetSession::ReadWrite => (
+            "NOT pg_catalog.current_setting('transaction_read_only')::bool",
+            true,
+        ),
+        TargetSession::ReadOnly => (
+            "pg_catalog.current_setting('transaction_read_only')::bool",
+            true,
+        ),
         TargetSession::Primary => ("pg_catalog.pg_is_in_recovery()", false),
         TargetSession::Standby => ("pg_catalog.pg_is_in_recovery()", true),
     };
@@ -293,7 +304,8 @@ async fn check_target(client: &Client, target: TargetSession, host: &HostSpec) -
     if answer == wanted {
         return Ok(());
     }
-    Err(unreachable_host(host, "it is not what target_session_attrs asks for"))
+    let message = format!("{} is not what target_session_attrs asks for", host.shown());
+    Err(Error::new(ErrorKind::Source, message).with_retryable(true))
 }
 
 async fn read_facts(client: &Client) -> Result<SessionFacts> {
@@ -305,7 +317,10 @@ async fn read_facts(client: &Client) -> Result<SessionFacts> {
         pg_catalog.pg_backend_pid(),
         pg_catalog.current_database()::pg_catalog.text,
         pg_catalog.current_schemas(true)::pg_catalog.text[]";
-    let row = client.query_one(sql, &[]).await.map_err(|error| source_error(what, error))?;
+    let row = client
+        .query_one(sql, &[])
+        .await
+        .map_err(|error| source_error(what, error))?;
     let version = u32::try_from(column::<i32>(&row, 0)?).unwrap_or(0);
     if version < OLDEST_VERSION {
         return Err(Error::new(
@@ -333,17 +348,22 @@ async fn read_facts(client: &Client) -> Result<SessionFacts> {
 
 async fn read_system_identifier(client: &Client) -> Result<u64> {
     let sql = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
-    let identifier: Result<i64> = scalar(client, "the system identifier could not be read", sql).await;
+    let identifier: Result<i64> =
+        scalar(client, "the system identifier could not be read", sql).await;
     // The catalog has no unsigned type: the bits are what counts.
-    identifier.map(i64::cast_unsigned).map_err(|error| match sqlstate(&error) {
-        Some(code) if code.code() == "42501" => Error::new(
-            ErrorKind::Config,
-            "the user may not read the cluster's system identifier",
-        )
-        .with_source(error)
-        .with_advice("run GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() for this user"),
-        _ => error,
-    })
+    identifier
+        .map(i64::cast_unsigned)
+        .map_err(|error| match sqlstate(&error) {
+            Some(code) if code.code() == "42501" => Error::new(
+                ErrorKind::Config,
+                "the user may not read the cluster's system identifier",
+            )
+            .with_source(error)
+            .with_advice(
+                "run GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() for this user",
+            ),
+            _ => error,
+        })
 }
 
 /// On a primary the timeline being written; on a standby that of the last restart point, which

@@ -94,7 +94,9 @@ fn is_message_safe(code: &SqlState) -> bool {
         "08", "0A", "0L", "0P", "25", "26", "28", "2B", "34", "3D", "3F", "40", "42", "53", "54",
         "55", "57", "58", "F0", "XX",
     ];
-    code.code().get(..2).is_some_and(|class| SAFE.contains(&class))
+    code.code()
+        .get(..2)
+        .is_some_and(|class| SAFE.contains(&class))
         || *code == SqlState::INVALID_PARAMETER_VALUE
 }
 
@@ -144,14 +146,20 @@ fn advice_for(code: &SqlState) -> Option<&'static str> {
              FULL): let it end, or raise --lock-timeout"
         }
         "53300" => "lower --workers, or raise the server's max_connections",
-        "53200" => "if the server speaks of max_locks_per_transaction, raise it: every partition takes a lock",
+        "53200" => {
+            "if the server speaks of max_locks_per_transaction, raise it: every partition takes a lock"
+        }
         "57014" => "somebody cancelled the query; start again to go on",
         "40001" => {
             "on a standby, recovery conflicted with the read: raise max_standby_streaming_delay, \
              set hot_standby_feedback, or lower --chunk-bytes"
         }
-        "57P01" | "57P02" | "57P03" => "the server is stopping or starting; start again when it is up",
-        "XX001" | "XX002" => "the table or an index is damaged: stop, and check the server's storage",
+        "57P01" | "57P02" | "57P03" => {
+            "the server is stopping or starting; start again when it is up"
+        }
+        "XX001" | "XX002" => {
+            "the table or an index is damaged: stop, and check the server's storage"
+        }
         _ => return None,
     })
 }
@@ -195,7 +203,9 @@ mod tests {
 
     #[test]
     fn only_passing_failures_are_retryable() {
-        for code in ["08006", "40001", "40P01", "53200", "53300", "55P03", "57P01"] {
+        for code in [
+            "08006", "40001", "40P01", "53200", "53300", "55P03", "57P01",
+        ] {
             assert!(is_retryable(&SqlState::from_code(code)), "{code}");
         }
         for code in ["42P01", "57014", "53100", "XX001", "25P02", "42501"] {
