@@ -72,7 +72,7 @@ ORDER BY n.nspname, c.relname";
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] when it is gone or a partition may not be read,
+/// [`ErrorKind::Config`] when it is gone, [`ErrorKind::Source`] when a partition may not be read,
 /// [`ErrorKind::Unsupported`] for a foreign partition.
 pub(crate) async fn load_table(session: &Session, table: &Resolved) -> Result<TableSchema> {
     let load = async {
@@ -380,7 +380,7 @@ fn read_relation(session: &Session, table: &Resolved, row: &Row) -> Result<Relat
     }
     if !column::<bool>(row, 9)? {
         return Err(Error::new(
-            ErrorKind::Config,
+            ErrorKind::Source,
             format!("the user may not read partition {name}"),
         )
         .with_advice("partitions are read one by one: GRANT SELECT on each of them"));

@@ -15,7 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::CancelHandle;
 use crate::pg::conninfo::{ChannelBinding, ConnectOptions, HostAddress, HostSpec, TargetSession};
-use crate::pg::error::{is_handshake_failure, source_error, sqlstate};
+use crate::pg::error::{is_handshake_failure, is_login_failure, source_error, sqlstate};
 use crate::pg::session::{ServerIdentity, Session, SessionFacts, column};
 use crate::pg::tls_params::SslMode;
 use crate::pg::{settings, tls};
@@ -38,8 +38,9 @@ impl ConnectOptions {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Source`], retryable, when no server can be reached; [`ErrorKind::Config`]
-    /// for a refused login or certificate; [`ErrorKind::Unsupported`] for a server older than 12.
+    /// [`ErrorKind::Source`] when no server can be reached (retryable), or for a refused login or
+    /// certificate; [`ErrorKind::Config`] for a database that does not exist or certificate
+    /// files that cannot be used; [`ErrorKind::Unsupported`] for a server older than 12.
     pub(crate) async fn connect(&self, purpose: &str) -> Result<Session> {
         self.connect_raw(purpose).await?.pin().await
     }
@@ -60,7 +61,7 @@ impl ConnectOptions {
             for host in &hosts {
                 match self.connect_host(host, &tls, purpose, target).await {
                     Ok(client) => return Ok(RawSession { client, tls }),
-                    Err(error) if is_final(&error) => return Err(error),
+                    Err(error) if is_login_failure(&error) => return Err(error),
                     Err(error) => last = Some(keep_better(last, error)),
                 }
             }
@@ -242,16 +243,10 @@ fn warn_if_plain(asked: SslMode, used: SslMode, host: &HostSpec) {
     }
 }
 
-/// A login that a server refused is not tried elsewhere, as in libpq; a server that cannot be
-/// reached, or is the wrong one of several, is.
-fn is_final(error: &Error) -> bool {
-    sqlstate(error).is_some_and(|code| code.code() != "57P03") || error.kind() == ErrorKind::Config
-}
-
-/// Of two failures the one that says more: a refusal rather than the fallback's.
+/// Of two failures the one that says more: a refused login rather than the fallback's.
 fn keep_better(first: Option<Error>, second: Error) -> Error {
     match first {
-        Some(first) if is_final(&first) || !is_final(&second) => first,
+        Some(first) if is_login_failure(&first) || !is_login_failure(&second) => first,
         _ => second,
     }
 }
@@ -355,7 +350,7 @@ async fn read_system_identifier(client: &Client) -> Result<u64> {
         .map(i64::cast_unsigned)
         .map_err(|error| match sqlstate(&error) {
             Some(code) if code.code() == "42501" => Error::new(
-                ErrorKind::Config,
+                ErrorKind::Source,
                 "the user may not read the cluster's system identifier",
             )
             .with_source(error)

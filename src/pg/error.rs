@@ -86,6 +86,17 @@ pub(crate) fn is_handshake_failure(error: &Error) -> bool {
         .is_some_and(|error| KINDS.contains(&error.to_string().as_str()))
 }
 
+/// Whether a server was reached and the login failed: another host will not mend that.
+pub(crate) fn is_login_failure(error: &Error) -> bool {
+    if let Some(code) = sqlstate(error) {
+        return *code != SqlState::CANNOT_CONNECT_NOW;
+    }
+    const KINDS: [&str; 2] = ["authentication error", "invalid configuration"];
+    StdError::source(error)
+        .and_then(|source| source.downcast_ref::<tokio_postgres::Error>())
+        .is_some_and(|error| KINDS.contains(&error.to_string().as_str()))
+}
+
 /// Classes whose messages name objects, settings and positions but never a row's value.
 ///
 /// Class 22 (data exception) quotes the value, 23 can, P0 and user-defined codes say anything.
@@ -113,9 +124,9 @@ fn server_error(what: String, db: &DbError) -> Error {
 fn kind_of(code: &SqlState) -> ErrorKind {
     match code.code() {
         "0A000" => ErrorKind::Unsupported,
-        "42501" => ErrorKind::Config,
+        "42501" => ErrorKind::Source,
         "3D000" | "3F000" => ErrorKind::Config,
-        text if text.starts_with("28") || text.starts_with("42") => ErrorKind::Config,
+        text if text.starts_with("42") => ErrorKind::Config,
         "22023" => ErrorKind::Source,
         text if text.starts_with("22") => ErrorKind::Data,
         _ => ErrorKind::Source,
@@ -168,10 +179,10 @@ fn advice_for(code: &SqlState) -> Option<&'static str> {
 fn client_error(what: String, error: tokio_postgres::Error) -> Error {
     // The crate keeps its kind private; Display is the kind and nothing else.
     match error.to_string().as_str() {
-        "error performing TLS handshake" => Error::new(ErrorKind::Config, what)
+        "error performing TLS handshake" => Error::new(ErrorKind::Source, what)
             .with_advice("check sslmode and sslrootcert against the server's certificate")
             .with_source(error),
-        "authentication error" | "invalid configuration" => Error::new(ErrorKind::Config, what)
+        "authentication error" | "invalid configuration" => Error::new(ErrorKind::Source, what)
             .with_advice(
                 "check the user and the password (PGPASSWORD, ~/.pgpass or the DSN), and \
                  channel_binding",

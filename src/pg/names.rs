@@ -26,8 +26,8 @@ const OFFERED: usize = 3;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] when there is no such table (with the nearest names) or a privilege is
-/// missing (with the GRANT); [`ErrorKind::Unsupported`] for a relation that is refused.
+/// [`ErrorKind::Config`] when there is no such table (with the nearest names),
+/// [`ErrorKind::Source`] when a privilege is missing (with the GRANT), [`ErrorKind::Unsupported`] for a relation that is refused.
 pub(crate) async fn resolve(session: &Session, selector: &TableSelector) -> Result<Resolved> {
     let schemas: Vec<String> = match &selector.schema {
         Some(schema) => vec![schema.clone()],
@@ -124,7 +124,7 @@ fn check_persistence(session: &Session, persistence: u8) -> Result<()> {
 }
 
 fn denied(message: &str) -> Error {
-    Error::new(ErrorKind::Config, message)
+    Error::new(ErrorKind::Source, message)
 }
 
 fn unsupported(message: &str) -> Error {
