@@ -1,4 +1,4 @@
-//! Cancelling what runs on a backend, asked for or because nobody waits for it any more.
+//! Cancelling what runs on a backend because nobody waits for it any more.
 //!
 //! Owns the cancel request and the guard that sends it on drop. It closes no connection.
 
@@ -15,7 +15,7 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Asks the server to cancel what one session is running. Cheap to clone; keeps nothing open.
 #[derive(Clone)]
-pub(crate) struct CancelHandle {
+pub(super) struct CancelHandle {
     token: CancelToken,
     tls: MakeRustlsConnect,
     runtime: Handle,
@@ -35,7 +35,7 @@ impl CancelHandle {
 
     /// Sends a cancel request in the background, best effort: the server never says whether it
     /// found something to cancel.
-    pub(crate) fn cancel(&self) {
+    fn cancel(&self) {
         let Self { token, tls, .. } = self.clone();
         self.runtime.spawn(async move {
             match tokio::time::timeout(CANCEL_TIMEOUT, token.cancel_query(tls)).await {
@@ -53,7 +53,9 @@ impl CancelHandle {
     }
 
     pub(super) fn guard(&self) -> CancelOnDrop {
-        CancelOnDrop { handle: Some(self.clone()) }
+        CancelOnDrop {
+            handle: Some(self.clone()),
+        }
     }
 }
 

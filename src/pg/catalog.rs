@@ -72,7 +72,7 @@ ORDER BY n.nspname, c.relname";
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] when it is gone or a partition may not be read,
+/// [`ErrorKind::Config`] when it is gone, [`ErrorKind::Source`] when a partition may not be read,
 /// [`ErrorKind::Unsupported`] for a foreign partition.
 pub(crate) async fn load_table(session: &Session, table: &Resolved) -> Result<TableSchema> {
     let load = async {
@@ -85,7 +85,8 @@ pub(crate) async fn load_table(session: &Session, table: &Resolved) -> Result<Ta
         };
         Ok(schema)
     };
-    load.await.map_err(|error: Error| error.with_table(table.name.to_string()))
+    load.await
+        .map_err(|error: Error| error.with_table(table.name.to_string()))
 }
 
 /// Reads a known table again, with the same choice of columns, for the check at the end.
@@ -94,9 +95,17 @@ pub(crate) async fn load_table(session: &Session, table: &Resolved) -> Result<Ta
 ///
 /// [`ErrorKind::Config`] when the table or a chosen column is gone.
 pub(crate) async fn reload(session: &Session, schema: &TableSchema) -> Result<TableSchema> {
-    let table = Resolved { name: schema.name.clone(), oid: schema.oid, kind: schema.kind };
+    let table = Resolved {
+        name: schema.name.clone(),
+        oid: schema.oid,
+        kind: schema.kind,
+    };
     let now = load_table(session, &table).await?;
-    let chosen: Vec<String> = schema.columns.iter().map(|column| column.name.clone()).collect();
+    let chosen: Vec<String> = schema
+        .columns
+        .iter()
+        .map(|column| column.name.clone())
+        .collect();
     select_columns(&now, Some(&chosen), &[])
 }
 
@@ -129,11 +138,17 @@ pub(crate) fn select_columns(
             }
         }
         None => {
-            let kept = schema.columns.iter().filter(|column| !exclude.contains(&column.name));
+            let kept = schema
+                .columns
+                .iter()
+                .filter(|column| !exclude.contains(&column.name));
             columns.extend(kept.cloned());
         }
     }
-    Ok(TableSchema { columns, ..schema.clone() })
+    Ok(TableSchema {
+        columns,
+        ..schema.clone()
+    })
 }
 
 /// What changed between two readings, one sentence each. Sizes and estimates do not count.
@@ -149,7 +164,11 @@ pub(crate) fn schema_differences(before: &TableSchema, now: &TableSchema) -> Vec
         found.push("the table became another kind of relation".to_owned());
     }
     let names = |schema: &TableSchema| -> Vec<String> {
-        schema.columns.iter().map(|column| column.name.clone()).collect()
+        schema
+            .columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect()
     };
     for column in &before.columns {
         match now.columns.iter().find(|other| other.name == column.name) {
@@ -173,11 +192,20 @@ pub(crate) fn schema_differences(before: &TableSchema, now: &TableSchema) -> Vec
 fn column_differences(before: &Column, now: &Column, found: &mut Vec<String>) {
     let name = &before.name;
     if before.type_name != now.type_name || before.typmod != now.typmod {
-        found.push(format!("column {name:?} was {} and is {}", before.type_name, now.type_name));
+        found.push(format!(
+            "column {name:?} was {} and is {}",
+            before.type_name, now.type_name
+        ));
     } else if before.type_oid != now.type_oid {
-        found.push(format!("the type {} of column {name:?} was made again", now.type_name));
+        found.push(format!(
+            "the type {} of column {name:?} was made again",
+            now.type_name
+        ));
     } else if before.pg_type != now.pg_type {
-        found.push(format!("the type {} of column {name:?} was altered", now.type_name));
+        found.push(format!(
+            "the type {} of column {name:?} was altered",
+            now.type_name
+        ));
     }
     if before.attnum != now.attnum {
         found.push(format!("column {name:?} was dropped and added again"));
@@ -187,7 +215,11 @@ fn column_differences(before: &Column, now: &Column, found: &mut Vec<String>) {
         found.push(format!("column {name:?} became {is}"));
     }
     if before.generated != now.generated {
-        let is = if now.generated { "generated" } else { "stored as given" };
+        let is = if now.generated {
+            "generated"
+        } else {
+            "stored as given"
+        };
         found.push(format!("column {name:?} became {is}"));
     }
     if before.collation != now.collation {
@@ -198,7 +230,9 @@ fn column_differences(before: &Column, now: &Column, found: &mut Vec<String>) {
 fn relation_differences(before: &TableSchema, now: &TableSchema, found: &mut Vec<String>) {
     let by_oid = |schema: &TableSchema| -> BTreeMap<u32, TableName> {
         let relations = schema.relations.iter();
-        relations.map(|relation| (relation.oid, relation.name.clone())).collect()
+        relations
+            .map(|relation| (relation.oid, relation.name.clone()))
+            .collect()
     };
     if before.oid != now.oid {
         return;
@@ -221,7 +255,12 @@ fn unknown_column(schema: &TableSchema, name: &str) -> Error {
     let nearest = schema
         .columns
         .iter()
-        .map(|column| (strsim::jaro_winkler(&column.name.to_lowercase(), &name.to_lowercase()), column))
+        .map(|column| {
+            (
+                strsim::jaro_winkler(&column.name.to_lowercase(), &name.to_lowercase()),
+                column,
+            )
+        })
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(score, _)| *score > 0.75);
     let error = refused(schema, &format!("column {name:?} does not exist"));
@@ -249,7 +288,9 @@ async fn load_columns(session: &Session, oid: u32) -> Result<Vec<Column>> {
 fn read_column(row: &Row, labels: &BTreeMap<u32, Vec<String>>) -> Result<Column> {
     let base: u32 = column(row, 8)?;
     let pg_type = match column::<bool>(row, 10)? {
-        true => PgType::Enum { labels: labels.get(&base).cloned().unwrap_or_default() },
+        true => PgType::Enum {
+            labels: labels.get(&base).cloned().unwrap_or_default(),
+        },
         false => pg_type_of(base, column(row, 9)?),
     };
     Ok(Column {
@@ -305,17 +346,26 @@ async fn load_labels(session: &Session, oid: u32) -> Result<BTreeMap<u32, Vec<St
         )
         SELECT e.enumtypid, pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
         FROM pg_catalog.pg_enum e JOIN base b ON b.typid = e.enumtypid GROUP BY e.enumtypid";
-    let rows = session.query("the enums could not be read", sql, &[&oid]).await?;
-    rows.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?))).collect()
+    let rows = session
+        .query("the enums could not be read", sql, &[&oid])
+        .await?;
+    rows.iter()
+        .map(|row| Ok((column(row, 0)?, column(row, 1)?)))
+        .collect()
 }
 
 async fn load_relations(session: &Session, table: &Resolved) -> Result<Vec<Relation>> {
     let what = "the table's relations could not be read";
     let rows = session.query(what, RELATIONS_SQL, &[&table.oid]).await?;
     if rows.is_empty() && table.kind != RelationKind::Partitioned {
-        return Err(Error::new(ErrorKind::Config, "the table does not exist any more"));
+        return Err(Error::new(
+            ErrorKind::Config,
+            "the table does not exist any more",
+        ));
     }
-    rows.iter().map(|row| read_relation(session, table, row)).collect()
+    rows.iter()
+        .map(|row| read_relation(session, table, row))
+        .collect()
 }
 
 fn read_relation(session: &Session, table: &Resolved, row: &Row) -> Result<Relation> {
@@ -329,8 +379,11 @@ fn read_relation(session: &Session, table: &Resolved, row: &Row) -> Result<Relat
         .with_advice("export the other partitions as tables of their own"));
     }
     if !column::<bool>(row, 9)? {
-        return Err(Error::new(ErrorKind::Config, format!("the user may not read partition {name}"))
-            .with_advice("partitions are read one by one: GRANT SELECT on each of them"));
+        return Err(Error::new(
+            ErrorKind::Source,
+            format!("the user may not read partition {name}"),
+        )
+        .with_advice("partitions are read one by one: GRANT SELECT on each of them"));
     }
     if column::<i8>(row, 10)?.cast_unsigned() == b'u' && session.identity().in_recovery {
         return Err(Error::new(

@@ -38,7 +38,11 @@ fn schema(columns: &[&str]) -> TableSchema {
 }
 
 fn names(schema: &TableSchema) -> Vec<&str> {
-    schema.columns.iter().map(|column| column.name.as_str()).collect()
+    schema
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect()
 }
 
 #[test]
@@ -83,9 +87,13 @@ fn differences_name_what_changed_and_sizes_do_not_count() {
 #[test]
 fn an_enum_that_gained_a_label_is_a_difference() {
     let mut before = schema(&["a"]);
-    before.columns[0].pg_type = PgType::Enum { labels: vec!["x".into()] };
+    before.columns[0].pg_type = PgType::Enum {
+        labels: vec!["x".into()],
+    };
     let mut now = before.clone();
-    now.columns[0].pg_type = PgType::Enum { labels: vec!["x".into(), "y".into()] };
+    now.columns[0].pg_type = PgType::Enum {
+        labels: vec!["x".into(), "y".into()],
+    };
     assert_eq!(schema_differences(&before, &now).len(), 1);
 }
 

@@ -14,11 +14,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::CancelHandle;
-use crate::pg::conninfo::{
-    ChannelBinding, ConnectOptions, HostAddress, HostSpec, SslMode, TargetSession,
-};
-use crate::pg::error::{is_handshake_failure, source_error, sqlstate};
+use crate::pg::conninfo::{ChannelBinding, ConnectOptions, HostAddress, HostSpec, TargetSession};
+use crate::pg::error::{is_handshake_failure, is_login_failure, source_error, sqlstate};
 use crate::pg::session::{ServerIdentity, Session, SessionFacts, column};
+use crate::pg::tls_params::SslMode;
 use crate::pg::{settings, tls};
 
 /// The oldest server: earlier ones lack `pg_partition_tree` and what else planning needs.
@@ -39,8 +38,9 @@ impl ConnectOptions {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Source`], retryable, when no server can be reached; [`ErrorKind::Config`]
-    /// for a refused login or certificate; [`ErrorKind::Unsupported`] for a server older than 12.
+    /// [`ErrorKind::Source`] when no server can be reached (retryable), or for a refused login or
+    /// certificate; [`ErrorKind::Config`] for a database that does not exist or certificate
+    /// files that cannot be used; [`ErrorKind::Unsupported`] for a server older than 12.
     pub(crate) async fn connect(&self, purpose: &str) -> Result<Session> {
         self.connect_raw(purpose).await?.pin().await
     }
@@ -61,7 +61,7 @@ impl ConnectOptions {
             for host in &hosts {
                 match self.connect_host(host, &tls, purpose, target).await {
                     Ok(client) => return Ok(RawSession { client, tls }),
-                    Err(error) if is_final(&error) => return Err(error),
+                    Err(error) if is_login_failure(&error) => return Err(error),
                     Err(error) => last = Some(keep_better(last, error)),
                 }
             }
@@ -243,24 +243,21 @@ fn warn_if_plain(asked: SslMode, used: SslMode, host: &HostSpec) {
     }
 }
 
-/// A login that a server refused is not tried elsewhere, as in libpq; a server that cannot be
-/// reached, or is the wrong one of several, is.
-fn is_final(error: &Error) -> bool {
-    sqlstate(error).is_some_and(|code| code.code() != "57P03") || error.kind() == ErrorKind::Config
-}
-
-/// Of two failures the one that says more: a refusal rather than the fallback's.
+/// Of two failures the one that says more: a refused login rather than the fallback's.
 fn keep_better(first: Option<Error>, second: Error) -> Error {
     match first {
-        Some(first) if is_final(&first) || !is_final(&second) => first,
+        Some(first) if is_login_failure(&first) || !is_login_failure(&second) => first,
         _ => second,
     }
 }
 
 fn unreachable_host(host: &HostSpec, why: &str) -> Error {
-    Error::new(ErrorKind::Source, format!("cannot connect to {}: {why}", host.shown()))
-        .with_retryable(true)
-        .with_advice("check host and port, and that the server is up")
+    Error::new(
+        ErrorKind::Source,
+        format!("cannot connect to {}: {why}", host.shown()),
+    )
+    .with_retryable(true)
+    .with_advice("check host and port, and that the server is up")
 }
 
 /// `application_name` holds 63 bytes.
@@ -276,15 +273,24 @@ async fn scalar<T>(client: &Client, what: &str, sql: &str) -> Result<T>
 where
     T: for<'a> tokio_postgres::types::FromSql<'a>,
 {
-    let row = client.query_one(sql, &[]).await.map_err(|error| source_error(what, error))?;
+    let row = client
+        .query_one(sql, &[])
+        .await
+        .map_err(|error| source_error(what, error))?;
     column(&row, 0)
 }
 
 async fn check_target(client: &Client, target: TargetSession, host: &HostSpec) -> Result<()> {
     let (question, wanted) = match target {
         TargetSession::Any | TargetSession::PreferStandby => return Ok(()),
-        TargetSession::ReadWrite => ("NOT pg_catalog.current_setting('transaction_read_only')::bool", true),
-        TargetSession::ReadOnly => ("pg_catalog.current_setting('transaction_read_only')::bool", true),
+        TargetSession::ReadWrite => (
+            "NOT pg_catalog.current_setting('transaction_read_only')::bool",
+            true,
+        ),
+        TargetSession::ReadOnly => (
+            "pg_catalog.current_setting('transaction_read_only')::bool",
+            true,
+        ),
         TargetSession::Primary => ("pg_catalog.pg_is_in_recovery()", false),
         TargetSession::Standby => ("pg_catalog.pg_is_in_recovery()", true),
     };
@@ -293,7 +299,8 @@ async fn check_target(client: &Client, target: TargetSession, host: &HostSpec) -
     if answer == wanted {
         return Ok(());
     }
-    Err(unreachable_host(host, "it is not what target_session_attrs asks for"))
+    let message = format!("{} is not what target_session_attrs asks for", host.shown());
+    Err(Error::new(ErrorKind::Source, message).with_retryable(true))
 }
 
 async fn read_facts(client: &Client) -> Result<SessionFacts> {
@@ -305,7 +312,10 @@ async fn read_facts(client: &Client) -> Result<SessionFacts> {
         pg_catalog.pg_backend_pid(),
         pg_catalog.current_database()::pg_catalog.text,
         pg_catalog.current_schemas(true)::pg_catalog.text[]";
-    let row = client.query_one(sql, &[]).await.map_err(|error| source_error(what, error))?;
+    let row = client
+        .query_one(sql, &[])
+        .await
+        .map_err(|error| source_error(what, error))?;
     let version = u32::try_from(column::<i32>(&row, 0)?).unwrap_or(0);
     if version < OLDEST_VERSION {
         return Err(Error::new(
@@ -333,17 +343,22 @@ async fn read_facts(client: &Client) -> Result<SessionFacts> {
 
 async fn read_system_identifier(client: &Client) -> Result<u64> {
     let sql = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
-    let identifier: Result<i64> = scalar(client, "the system identifier could not be read", sql).await;
+    let identifier: Result<i64> =
+        scalar(client, "the system identifier could not be read", sql).await;
     // The catalog has no unsigned type: the bits are what counts.
-    identifier.map(i64::cast_unsigned).map_err(|error| match sqlstate(&error) {
-        Some(code) if code.code() == "42501" => Error::new(
-            ErrorKind::Config,
-            "the user may not read the cluster's system identifier",
-        )
-        .with_source(error)
-        .with_advice("run GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() for this user"),
-        _ => error,
-    })
+    identifier
+        .map(i64::cast_unsigned)
+        .map_err(|error| match sqlstate(&error) {
+            Some(code) if code.code() == "42501" => Error::new(
+                ErrorKind::Source,
+                "the user may not read the cluster's system identifier",
+            )
+            .with_source(error)
+            .with_advice(
+                "run GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() for this user",
+            ),
+            _ => error,
+        })
 }
 
 /// On a primary the timeline being written; on a standby that of the last restart point, which

@@ -6,18 +6,18 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::local_files::{PasswordFor, find_password};
-use crate::pg::params::{LocalFile, Params, Surroundings};
+use crate::pg::params::{LocalFile, Params, Surroundings, bad, number, one_of, seconds};
+use crate::pg::tls_params::{TlsOptions, read_tls};
 
 /// How long one connection attempt may take, TLS and login included, unless
 /// `connect_timeout` says otherwise.
-pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where PostgreSQL's socket is looked for when no host is given.
 const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
@@ -51,57 +51,6 @@ pub(super) enum HostAddress {
     Unix(PathBuf),
     /// A name that certificates are checked against, and the address where it is given.
     Tcp { name: String, addr: Option<IpAddr> },
-}
-
-/// What TLS must prove, as libpq's `sslmode` has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum SslMode {
-    Disable,
-    Allow,
-    Prefer,
-    Require,
-    VerifyCa,
-    VerifyFull,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TlsOptions {
-    pub(super) mode: SslMode,
-    /// Handshake at once, without asking the server first (17 and later).
-    pub(super) is_direct: bool,
-    pub(super) roots: Roots,
-    pub(super) client_cert: Option<ClientCert>,
-    pub(super) sends_name: bool,
-    pub(super) min_version: TlsVersion,
-    pub(super) max_version: TlsVersion,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Roots {
-    /// No file: nothing to verify against.
-    None,
-    /// The platform's trust store.
-    System,
-    /// PEM text of the authorities, and where it came from.
-    Pem { path: PathBuf, pem: Vec<u8> },
-}
-
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct ClientCert {
-    pub(super) cert: Vec<u8>,
-    pub(super) key: Vec<u8>,
-}
-
-impl fmt::Debug for ClientCert {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClientCert(..)")
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum TlsVersion {
-    V12,
-    V13,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +94,13 @@ impl ConnectOptions {
     /// the connection string.
     pub fn from_dsn(dsn: Option<&str>) -> Result<Self> {
         let env = |name: &str| std::env::var(name).ok();
-        Self::resolve(dsn, &Surroundings { env: &env, file: &read_local })
+        Self::resolve(
+            dsn,
+            &Surroundings {
+                env: &env,
+                file: &read_local,
+            },
+        )
     }
 
     /// Where this leads, for people: `host:port/database as user`. No secret.
@@ -198,7 +153,9 @@ impl HostSpec {
     pub(super) fn shown(&self) -> String {
         match &self.address {
             HostAddress::Unix(folder) => format!("{}:{}", folder.display(), self.port),
-            HostAddress::Tcp { name, .. } if name.contains(':') => format!("[{name}]:{}", self.port),
+            HostAddress::Tcp { name, .. } if name.contains(':') => {
+                format!("[{name}]:{}", self.port)
+            }
             HostAddress::Tcp { name, .. } => format!("{name}:{}", self.port),
         }
     }
@@ -222,39 +179,6 @@ const TARGETS: &[(&str, TargetSession)] = &[
     ("standby", TargetSession::Standby),
     ("prefer-standby", TargetSession::PreferStandby),
 ];
-
-const SSL_MODES: &[(&str, SslMode)] = &[
-    ("prefer", SslMode::Prefer),
-    ("disable", SslMode::Disable),
-    ("allow", SslMode::Allow),
-    ("require", SslMode::Require),
-    ("verify-ca", SslMode::VerifyCa),
-    ("verify-full", SslMode::VerifyFull),
-];
-
-fn bad(key: &str, why: &str) -> Error {
-    Error::new(ErrorKind::Config, format!("connection parameter {key}: {why}"))
-}
-
-/// The value of a key out of a table whose first entry is the default.
-fn one_of<T: Copy>(params: &Params, key: &str, table: &[(&str, T)]) -> Result<T> {
-    let name = params.get(key).unwrap_or(table[0].0);
-    let found = table.iter().find(|(known, _)| *known == name);
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
-        bad(key, &format!("not one of {}", names.join(", ")))
-    })
-}
-
-fn number<T: FromStr>(params: &Params, key: &str) -> Result<Option<T>> {
-    let parse = |text: &str| text.trim().parse().map_err(|_| bad(key, "not a number in range"));
-    params.get(key).map(parse).transpose()
-}
-
-fn seconds(params: &Params, key: &str) -> Result<Option<Duration>> {
-    let seconds = number::<i64>(params, key)?;
-    Ok(seconds.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
-}
 
 /// The operating system's user, as far as the environment tells.
 fn system_user(around: &Surroundings<'_>) -> Result<String> {
@@ -281,7 +205,11 @@ fn read_hosts(params: &Params) -> Result<Vec<HostSpec>> {
     let text_of = |list: &[String], at: usize| list.get(at).cloned().unwrap_or_default();
     let mut hosts = Vec::new();
     for at in 0..count.max(1) {
-        let port = if ports.len() == 1 { ports[0].clone() } else { text_of(&ports, at) };
+        let port = if ports.len() == 1 {
+            ports[0].clone()
+        } else {
+            text_of(&ports, at)
+        };
         let port = match port.as_str() {
             "" => 5432,
             text => match text.parse::<u16>() {
@@ -290,7 +218,11 @@ fn read_hosts(params: &Params) -> Result<Vec<HostSpec>> {
             },
         };
         for address in addresses(text_of(&names, at), &text_of(&addrs, at))? {
-            hosts.push(HostSpec { address, port, password: None });
+            hosts.push(HostSpec {
+                address,
+                port,
+                password: None,
+            });
         }
     }
     Ok(hosts)
@@ -300,14 +232,22 @@ fn read_hosts(params: &Params) -> Result<Vec<HostSpec>> {
 fn addresses(name: String, addr: &str) -> Result<Vec<HostAddress>> {
     let addr = match addr {
         "" => None,
-        text => Some(text.parse::<IpAddr>().map_err(|_| bad("hostaddr", "not an IP address"))?),
+        text => Some(
+            text.parse::<IpAddr>()
+                .map_err(|_| bad("hostaddr", "not an IP address"))?,
+        ),
     };
     if name.starts_with('@') {
         return Err(bad("host", "abstract socket names are not supported"));
     }
     Ok(match (name.as_str(), addr) {
-        ("", None) => SOCKET_FOLDERS.map(|folder| HostAddress::Unix(folder.into())).to_vec(),
-        ("", Some(addr)) => vec![HostAddress::Tcp { name: addr.to_string(), addr: Some(addr) }],
+        ("", None) => SOCKET_FOLDERS
+            .map(|folder| HostAddress::Unix(folder.into()))
+            .to_vec(),
+        ("", Some(addr)) => vec![HostAddress::Tcp {
+            name: addr.to_string(),
+            addr: Some(addr),
+        }],
         (folder, None) if folder.starts_with('/') => vec![HostAddress::Unix(folder.into())],
         (_, addr) => vec![HostAddress::Tcp { name, addr }],
     })
@@ -354,95 +294,15 @@ fn set_passwords(
             }
             HostAddress::Unix(folder) => folder.display().to_string(),
         };
-        let wanted = PasswordFor { host: &name, port: host.port, database, user };
+        let wanted = PasswordFor {
+            host: &name,
+            port: host.port,
+            database,
+            user,
+        };
         host.password = find_password(&text, wanted).map(SecretString::from);
     }
     Ok(())
-}
-
-fn read_tls(params: &Params, around: &Surroundings<'_>) -> Result<TlsOptions> {
-    let mut mode = one_of(params, "sslmode", SSL_MODES)?;
-    let is_direct = one_of(params, "sslnegotiation", &[("postgres", false), ("direct", true)])?;
-    if is_direct && mode < SslMode::Require {
-        return Err(bad("sslnegotiation", "direct needs sslmode=require or stronger"));
-    }
-    if params.get("sslrootcert") == Some("system") {
-        // libpq: a public authority says nothing without the name.
-        match params.get("sslmode") {
-            None => mode = SslMode::VerifyFull,
-            Some("verify-full") => {}
-            Some(_) => return Err(bad("sslrootcert", "system needs sslmode=verify-full")),
-        }
-    }
-    let version = |key, default| match params.get(key) {
-        None => Ok(default),
-        Some("TLSv1" | "TLSv1.1") if key == "ssl_min_protocol_version" => Ok(TlsVersion::V12),
-        Some("TLSv1.2") => Ok(TlsVersion::V12),
-        Some("TLSv1.3") => Ok(TlsVersion::V13),
-        Some(_) => Err(bad(key, "only TLSv1.2 and TLSv1.3 are supported")),
-    };
-    let min_version = version("ssl_min_protocol_version", TlsVersion::V12)?;
-    let max_version = version("ssl_max_protocol_version", TlsVersion::V13)?;
-    if min_version > max_version {
-        return Err(bad("ssl_min_protocol_version", "above ssl_max_protocol_version"));
-    }
-    let is_off = mode == SslMode::Disable;
-    Ok(TlsOptions {
-        mode,
-        is_direct,
-        roots: if is_off { Roots::None } else { read_roots(params, around)? },
-        client_cert: if is_off { None } else { read_client_cert(params, around)? },
-        sends_name: params.get("sslsni") != Some("0"),
-        min_version,
-        max_version,
-    })
-}
-
-fn read_roots(params: &Params, around: &Surroundings<'_>) -> Result<Roots> {
-    let given = params.get("sslrootcert");
-    if given == Some("system") {
-        return Ok(Roots::System);
-    }
-    let path = given
-        .map(PathBuf::from)
-        .or_else(|| around.home(".postgresql/root.crt"));
-    let Some(path) = path else {
-        return Ok(Roots::None);
-    };
-    // Stricter than libpq, which verifies nothing under `require` when the named file is missing.
-    match around.read(&path)? {
-        Some(file) => Ok(Roots::Pem { path, pem: file.bytes }),
-        None if given.is_some() => Err(bad("sslrootcert", "the file does not exist")),
-        None => Ok(Roots::None),
-    }
-}
-
-fn read_client_cert(params: &Params, around: &Surroundings<'_>) -> Result<Option<ClientCert>> {
-    let given = params.get("sslcert");
-    let path = |key: &str, usual: &str| match params.get(key) {
-        Some(path) => Some(PathBuf::from(path)),
-        None => around.home(usual),
-    };
-    let cert = match path("sslcert", ".postgresql/postgresql.crt") {
-        Some(path) => around.read(&path)?,
-        None => None,
-    };
-    let Some(cert) = cert else {
-        return match given {
-            Some(_) => Err(bad("sslcert", "the file does not exist")),
-            None => Ok(None),
-        };
-    };
-    let key_path = path("sslkey", ".postgresql/postgresql.key");
-    let key = match &key_path {
-        Some(path) => around.read(path)?,
-        None => None,
-    };
-    let key = key.ok_or_else(|| bad("sslkey", "the client certificate has no key file"))?;
-    if key.is_shared {
-        return Err(bad("sslkey", "group or others can access the file; its mode must be 0600"));
-    }
-    Ok(Some(ClientCert { cert: cert.bytes, key: key.bytes }))
 }
 
 fn read_keepalive(params: &Params) -> Result<Keepalive> {
@@ -471,7 +331,10 @@ fn read_local(path: &Path) -> std::io::Result<Option<LocalFile>> {
             return if missing { Ok(None) } else { Err(error) };
         }
     };
-    Ok(Some(LocalFile { bytes, is_shared: is_shared(path)? }))
+    Ok(Some(LocalFile {
+        bytes,
+        is_shared: is_shared(path)?,
+    }))
 }
 
 #[cfg(unix)]

@@ -3,12 +3,17 @@
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::pg::tls_params::{Roots, SslMode};
 
 type Files<'a> = &'a [(&'a str, &'a str, bool)];
 
 fn resolve(dsn: &str, env: &[(&str, &str)], files: Files<'_>) -> Result<ConnectOptions> {
     let around = Surroundings {
-        env: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()),
+        env: &|name| {
+            env.iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
+        },
         file: &|path| {
             let file = files.iter().find(|(name, _, _)| Path::new(name) == path);
             Ok(file.map(|(_, text, is_shared)| LocalFile {
@@ -21,7 +26,10 @@ fn resolve(dsn: &str, env: &[(&str, &str)], files: Files<'_>) -> Result<ConnectO
 }
 
 fn password(options: &ConnectOptions, host: usize) -> Option<&str> {
-    options.hosts[host].password.as_ref().map(|password| password.expose_secret())
+    options.hosts[host]
+        .password
+        .as_ref()
+        .map(|password| password.expose_secret())
 }
 
 const ME: &[(&str, &str)] = &[("USER", "me"), ("HOME", "/h")];
@@ -29,7 +37,10 @@ const ME: &[(&str, &str)] = &[("USER", "me"), ("HOME", "/h")];
 #[test]
 fn defaults_are_libpqs() {
     let options = resolve("", ME, &[]).unwrap();
-    assert_eq!(options.target(), "/var/run/postgresql:5432,/tmp:5432/me as me");
+    assert_eq!(
+        options.target(),
+        "/var/run/postgresql:5432,/tmp:5432/me as me"
+    );
     assert_eq!(options.tls.mode, SslMode::Prefer);
     assert_eq!(options.connect_timeout, DEFAULT_CONNECT_TIMEOUT);
     assert_eq!(resolve("", &[], &[]).unwrap_err().kind(), ErrorKind::Config);
@@ -39,10 +50,26 @@ fn defaults_are_libpqs() {
 fn several_hosts_take_one_port_or_their_own() {
     let shown = |dsn: &str| resolve(dsn, ME, &[]).unwrap().target();
     assert_eq!(shown("host=a,b port=1 dbname=d"), "a:1,b:1/d as me");
-    assert_eq!(shown("postgres://u@a:1,[::1],/d"), "a:1,[::1]:5432,/var/run/postgresql:5432,/tmp:5432/d as u");
-    assert_eq!(shown("hostaddr=127.0.0.1 dbname=d"), "127.0.0.1:5432/d as me");
-    for bad in ["host=a,b port=1,2,3", "host=a port=x", "host=a port=0", "hostaddr=x", "host=@a"] {
-        assert_eq!(resolve(bad, ME, &[]).unwrap_err().kind(), ErrorKind::Config, "{bad}");
+    assert_eq!(
+        shown("postgres://u@a:1,[::1],/d"),
+        "a:1,[::1]:5432,/var/run/postgresql:5432,/tmp:5432/d as u"
+    );
+    assert_eq!(
+        shown("hostaddr=127.0.0.1 dbname=d"),
+        "127.0.0.1:5432/d as me"
+    );
+    for bad in [
+        "host=a,b port=1,2,3",
+        "host=a port=x",
+        "host=a port=0",
+        "hostaddr=x",
+        "host=@a",
+    ] {
+        assert_eq!(
+            resolve(bad, ME, &[]).unwrap_err().kind(),
+            ErrorKind::Config,
+            "{bad}"
+        );
     }
 }
 
@@ -72,9 +99,15 @@ fn no_output_shows_a_password() {
 fn tls_follows_sslmode_and_the_files() {
     let tls = |dsn: &str, files: Files<'_>| resolve(dsn, ME, files).map(|options| options.tls);
     let root = &[("/h/.postgresql/root.crt", "PEM", false)];
-    assert!(matches!(tls("sslmode=require", root).unwrap().roots, Roots::Pem { .. }));
+    assert!(matches!(
+        tls("sslmode=require", root).unwrap().roots,
+        Roots::Pem { .. }
+    ));
     assert_eq!(tls("sslmode=disable", root).unwrap().roots, Roots::None);
-    assert_eq!(tls("sslrootcert=system", &[]).unwrap().mode, SslMode::VerifyFull);
+    assert_eq!(
+        tls("sslrootcert=system", &[]).unwrap().mode,
+        SslMode::VerifyFull
+    );
     for bad in [
         "sslrootcert=system sslmode=require",
         "sslrootcert=/missing sslmode=require",
@@ -84,7 +117,11 @@ fn tls_follows_sslmode_and_the_files() {
         "ssl_min_protocol_version=SSLv3",
         "ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.2",
     ] {
-        assert_eq!(tls(bad, &[]).unwrap_err().kind(), ErrorKind::Config, "{bad}");
+        assert_eq!(
+            tls(bad, &[]).unwrap_err().kind(),
+            ErrorKind::Config,
+            "{bad}"
+        );
     }
     let shared = &[("/c", "PEM", false), ("/k", "KEY", true)];
     assert!(tls("sslcert=/c sslkey=/k", shared).is_err());

@@ -68,7 +68,10 @@ impl CopyStream {
             Some(Err(error)) if is_unexpected_message(&error) => {}
             Some(Err(error)) => return Err(source_error(WHAT, error)),
             Some(Ok(_)) | None => {
-                return Err(Error::new(ErrorKind::Source, "frames followed the end of the COPY"));
+                return Err(Error::new(
+                    ErrorKind::Source,
+                    "frames followed the end of the COPY",
+                ));
             }
         }
         let alive = self.client.batch_execute("SELECT").await;

@@ -28,15 +28,20 @@ pub(super) fn parse(dsn: &str) -> Result<Vec<Pair>> {
 }
 
 fn bad(why: &str) -> Error {
-    Error::new(ErrorKind::Config, format!("the connection string cannot be read: {why}"))
-        .with_advice("expected postgresql://user@host:port/database?key=value or key=value pairs")
+    Error::new(
+        ErrorKind::Config,
+        format!("the connection string cannot be read: {why}"),
+    )
+    .with_advice("expected postgresql://user@host:port/database?key=value or key=value pairs")
 }
 
 fn parse_pairs(text: &str) -> Result<Vec<Pair>> {
     let mut pairs = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
-        let (key, after) = rest.split_once('=').ok_or_else(|| bad("a key has no \"=\""))?;
+        let (key, after) = rest
+            .split_once('=')
+            .ok_or_else(|| bad("a key has no \"=\""))?;
         let key = key.trim_end();
         if key.is_empty() || key.contains(char::is_whitespace) {
             return Err(bad("a key has no \"=\""));
@@ -176,7 +181,10 @@ mod tests {
     }
 
     fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect()
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).into(), (*v).into()))
+            .collect()
     }
 
     #[test]
@@ -209,7 +217,10 @@ mod tests {
             ])
         );
         assert_eq!(pairs("postgres://"), Vec::new());
-        assert_eq!(pairs("postgres:///db?host=/tmp"), owned(&[("dbname", "db"), ("host", "/tmp")]));
+        assert_eq!(
+            pairs("postgres:///db?host=/tmp"),
+            owned(&[("dbname", "db"), ("host", "/tmp")])
+        );
     }
 
     #[test]

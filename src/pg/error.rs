@@ -53,10 +53,16 @@ pub(crate) fn source_error(what: impl Into<String>, error: tokio_postgres::Error
     }
 }
 
-/// The SQLSTATE of the server's error that lies beneath, if one does.
+/// The SQLSTATE of the server's error that lies beneath, however deep, if one does.
 pub(crate) fn sqlstate(error: &Error) -> Option<&SqlState> {
-    let source = StdError::source(error)?;
-    source.downcast_ref::<ServerError>().map(|server| &server.code)
+    let mut source = StdError::source(error);
+    while let Some(error) = source {
+        if let Some(server) = error.downcast_ref::<ServerError>() {
+            return Some(&server.code);
+        }
+        source = error.source();
+    }
+    None
 }
 
 /// Whether an import failed because nothing holds the snapshot any more.
@@ -80,6 +86,17 @@ pub(crate) fn is_handshake_failure(error: &Error) -> bool {
         .is_some_and(|error| KINDS.contains(&error.to_string().as_str()))
 }
 
+/// Whether a server was reached and the login failed: another host will not mend that.
+pub(crate) fn is_login_failure(error: &Error) -> bool {
+    if let Some(code) = sqlstate(error) {
+        return *code != SqlState::CANNOT_CONNECT_NOW;
+    }
+    const KINDS: [&str; 2] = ["authentication error", "invalid configuration"];
+    StdError::source(error)
+        .and_then(|source| source.downcast_ref::<tokio_postgres::Error>())
+        .is_some_and(|error| KINDS.contains(&error.to_string().as_str()))
+}
+
 /// Classes whose messages name objects, settings and positions but never a row's value.
 ///
 /// Class 22 (data exception) quotes the value, 23 can, P0 and user-defined codes say anything.
@@ -88,7 +105,9 @@ fn is_message_safe(code: &SqlState) -> bool {
         "08", "0A", "0L", "0P", "25", "26", "28", "2B", "34", "3D", "3F", "40", "42", "53", "54",
         "55", "57", "58", "F0", "XX",
     ];
-    code.code().get(..2).is_some_and(|class| SAFE.contains(&class))
+    code.code()
+        .get(..2)
+        .is_some_and(|class| SAFE.contains(&class))
         || *code == SqlState::INVALID_PARAMETER_VALUE
 }
 
@@ -105,9 +124,9 @@ fn server_error(what: String, db: &DbError) -> Error {
 fn kind_of(code: &SqlState) -> ErrorKind {
     match code.code() {
         "0A000" => ErrorKind::Unsupported,
-        "42501" => ErrorKind::Config,
+        "42501" => ErrorKind::Source,
         "3D000" | "3F000" => ErrorKind::Config,
-        text if text.starts_with("28") || text.starts_with("42") => ErrorKind::Config,
+        text if text.starts_with("42") => ErrorKind::Config,
         "22023" => ErrorKind::Source,
         text if text.starts_with("22") => ErrorKind::Data,
         _ => ErrorKind::Source,
@@ -138,14 +157,20 @@ fn advice_for(code: &SqlState) -> Option<&'static str> {
              FULL): let it end, or raise --lock-timeout"
         }
         "53300" => "lower --workers, or raise the server's max_connections",
-        "53200" => "if the server speaks of max_locks_per_transaction, raise it: every partition takes a lock",
+        "53200" => {
+            "if the server speaks of max_locks_per_transaction, raise it: every partition takes a lock"
+        }
         "57014" => "somebody cancelled the query; start again to go on",
         "40001" => {
             "on a standby, recovery conflicted with the read: raise max_standby_streaming_delay, \
              set hot_standby_feedback, or lower --chunk-bytes"
         }
-        "57P01" | "57P02" | "57P03" => "the server is stopping or starting; start again when it is up",
-        "XX001" | "XX002" => "the table or an index is damaged: stop, and check the server's storage",
+        "57P01" | "57P02" | "57P03" => {
+            "the server is stopping or starting; start again when it is up"
+        }
+        "XX001" | "XX002" => {
+            "the table or an index is damaged: stop, and check the server's storage"
+        }
         _ => return None,
     })
 }
@@ -154,10 +179,10 @@ fn advice_for(code: &SqlState) -> Option<&'static str> {
 fn client_error(what: String, error: tokio_postgres::Error) -> Error {
     // The crate keeps its kind private; Display is the kind and nothing else.
     match error.to_string().as_str() {
-        "error performing TLS handshake" => Error::new(ErrorKind::Config, what)
+        "error performing TLS handshake" => Error::new(ErrorKind::Source, what)
             .with_advice("check sslmode and sslrootcert against the server's certificate")
             .with_source(error),
-        "authentication error" | "invalid configuration" => Error::new(ErrorKind::Config, what)
+        "authentication error" | "invalid configuration" => Error::new(ErrorKind::Source, what)
             .with_advice(
                 "check the user and the password (PGPASSWORD, ~/.pgpass or the DSN), and \
                  channel_binding",
@@ -189,7 +214,9 @@ mod tests {
 
     #[test]
     fn only_passing_failures_are_retryable() {
-        for code in ["08006", "40001", "40P01", "53200", "53300", "55P03", "57P01"] {
+        for code in [
+            "08006", "40001", "40P01", "53200", "53300", "55P03", "57P01",
+        ] {
             assert!(is_retryable(&SqlState::from_code(code)), "{code}");
         }
         for code in ["42P01", "57014", "53100", "XX001", "25P02", "42501"] {

@@ -19,7 +19,7 @@ use crate::pg::sql::quote_table;
 use crate::snapshot::Snapshot;
 use crate::table::{RelationKind, TableSchema};
 
-/// Names in one LOCK TABLE statement.
+/// Partitions in one LOCK TABLE statement.
 const LOCKS_A_STATEMENT: usize = 100;
 
 /// How a keeper is opened.
@@ -77,7 +77,11 @@ impl Keeper {
             check_unchanged(&session, &schema).await?;
             schemas.push(schema);
         }
-        Ok(Self { session, snapshot, tables: schemas })
+        Ok(Self {
+            session,
+            snapshot,
+            tables: schemas,
+        })
     }
 
     /// What the rows are read under.
@@ -152,7 +156,9 @@ async fn take_snapshot(
     lock_tables(session, tables, options.lock_timeout).await?;
     let lsn = current_lsn(observer).await?;
     let sql = "SELECT pg_catalog.pg_export_snapshot()";
-    let row = session.query_one("the snapshot could not be exported", sql, &[]).await?;
+    let row = session
+        .query_one("the snapshot could not be exported", sql, &[])
+        .await?;
     describe(session, column(&row, 0)?, Some(lsn), false).await
 }
 
@@ -169,7 +175,12 @@ async fn join_snapshot(
     describe(session, id.to_owned(), None, true).await
 }
 
-async fn describe(session: &Session, id: String, lsn: Option<Lsn>, joined: bool) -> Result<Snapshot> {
+async fn describe(
+    session: &Session,
+    id: String,
+    lsn: Option<Lsn>,
+    joined: bool,
+) -> Result<Snapshot> {
     let server = session.identity();
     Ok(Snapshot {
         id,
@@ -193,7 +204,9 @@ async fn current_lsn(observer: &Session) -> Result<Lsn> {
     let row = observer.query_one(what, sql, &[]).await?;
     column::<String>(&row, 0)?
         .parse()
-        .map_err(|error: crate::lsn::ParseLsnError| Error::new(ErrorKind::Source, what).with_source(error))
+        .map_err(|error: crate::lsn::ParseLsnError| {
+            Error::new(ErrorKind::Source, what).with_source(error)
+        })
 }
 
 /// Locks every table in ACCESS SHARE mode; a partitioned table's lock takes its partitions', a
@@ -201,13 +214,20 @@ async fn current_lsn(observer: &Session) -> Result<Lsn> {
 async fn lock_tables(session: &Session, tables: &[Resolved], timeout: Duration) -> Result<()> {
     let millis = timeout.as_millis().clamp(1, i32::MAX as u128);
     let what = "the lock timeout could not be set";
-    session.execute(what, &format!("SET LOCAL lock_timeout TO {millis}")).await?;
-    let lockable = |table: &&Resolved| table.kind != RelationKind::MaterializedView;
-    let names: Vec<String> =
-        tables.iter().filter(lockable).map(|table| quote_table(&table.name)).collect();
-    for names in names.chunks(LOCKS_A_STATEMENT) {
-        let sql = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
-        session.execute("the tables could not be locked", &sql).await?;
+    session
+        .execute(what, &format!("SET LOCAL lock_timeout TO {millis}"))
+        .await?;
+    // A materialized view takes no LOCK TABLE: `lock_relations` comes to it after the snapshot.
+    for table in tables
+        .iter()
+        .filter(|table| table.kind != RelationKind::MaterializedView)
+    {
+        let sql = format!(
+            "LOCK TABLE {} IN ACCESS SHARE MODE",
+            quote_table(&table.name)
+        );
+        let locked = session.execute("the table could not be locked", &sql).await;
+        locked.map_err(|error| error.with_table(table.name.to_string()))?;
     }
     Ok(())
 }
@@ -224,7 +244,11 @@ async fn lock_relations(session: &Session, schema: &TableSchema) -> Result<()> {
     if schema.kind != RelationKind::Partitioned {
         return Ok(());
     }
-    let names: Vec<String> = schema.relations.iter().map(|r| quote_table(&r.name)).collect();
+    let names: Vec<String> = schema
+        .relations
+        .iter()
+        .map(|r| quote_table(&r.name))
+        .collect();
     for names in names.chunks(LOCKS_A_STATEMENT) {
         let only: Vec<String> = names.iter().map(|name| format!("ONLY {name}")).collect();
         let sql = format!("LOCK TABLE {} IN ACCESS SHARE MODE", only.join(", "));
@@ -241,13 +265,18 @@ async fn check_name(session: &Session, table: &Resolved) -> Result<()> {
         WHERE n.nspname = $1 AND c.relname = $2 AND c.oid = $3)";
     let what = "the table could not be looked up";
     let (schema, name) = (&table.name.schema, &table.name.name);
-    let row = session.query_one(what, sql, &[schema, name, &table.oid]).await?;
+    let row = session
+        .query_one(what, sql, &[schema, name, &table.oid])
+        .await?;
     if column(&row, 0)? {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Source, "the table was dropped, renamed or made again meanwhile")
-        .with_retryable(true)
-        .with_table(table.name.to_string()))
+    Err(Error::new(
+        ErrorKind::Source,
+        "the table was dropped, renamed or made again meanwhile",
+    )
+    .with_retryable(true)
+    .with_table(table.name.to_string()))
 }
 
 /// The file node that the snapshot shows must be the one of now: TRUNCATE, CLUSTER, VACUUM FULL,
@@ -262,7 +291,11 @@ async fn check_unchanged(session: &Session, schema: &TableSchema) -> Result<()> 
         WHERE c.oid = ANY ($1) AND c.relfilenode <> 0
           AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid)
         ORDER BY 1 LIMIT 1";
-    let oids: Vec<u32> = schema.relations.iter().map(|relation| relation.oid).collect();
+    let oids: Vec<u32> = schema
+        .relations
+        .iter()
+        .map(|relation| relation.oid)
+        .collect();
     let what = "the table's files could not be checked";
     let rows = session.query(what, sql, &[&oids]).await?;
     let Some(row) = rows.first() else {
@@ -271,7 +304,9 @@ async fn check_unchanged(session: &Session, schema: &TableSchema) -> Result<()> 
     let changed: String = column(row, 0)?;
     Err(Error::new(
         ErrorKind::Source,
-        format!("{changed} was truncated or rewritten after the snapshot: its rows are gone from it"),
+        format!(
+            "{changed} was truncated or rewritten after the snapshot: its rows are gone from it"
+        ),
     )
     .with_table(schema.name.to_string())
     .with_advice("take a new snapshot"))

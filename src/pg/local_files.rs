@@ -104,13 +104,19 @@ mod tests {
     use super::*;
 
     fn password(text: &str) -> Option<String> {
-        let wanted = PasswordFor { host: "h", port: 5432, database: "d:b", user: "u" };
+        let wanted = PasswordFor {
+            host: "h",
+            port: 5432,
+            database: "d:b",
+            user: "u",
+        };
         find_password(text, wanted)
     }
 
     #[test]
     fn the_first_line_that_matches_gives_the_password() {
-        let text = "# h:*:*:*:no\nx:5432:*:*:no\nh:5433:*:*:no\nh:*:d\\:b:u:p\\:w\\\\:x\n*:*:*:*:no";
+        let text =
+            "# h:*:*:*:no\nx:5432:*:*:no\nh:5433:*:*:no\nh:*:d\\:b:u:p\\:w\\\\:x\n*:*:*:*:no";
         assert_eq!(password(text).unwrap(), "p:w\\:x");
         assert_eq!(password("*:*:*:*:star\n").unwrap(), "star");
         assert_eq!(password("\\*:*:*:*:star\n"), None);
@@ -121,7 +127,13 @@ mod tests {
     fn a_service_ends_where_the_next_begins() {
         let text = "[a]\nhost=x\n\n# c\n[b]\nhost = y\nport=6\n[c]\nhost=z\n";
         let pairs = find_service(text, "b").unwrap().unwrap();
-        assert_eq!(pairs, [("host".into(), "y".into()), ("port".to_owned(), "6".to_owned())]);
+        assert_eq!(
+            pairs,
+            [
+                ("host".into(), "y".into()),
+                ("port".to_owned(), "6".to_owned())
+            ]
+        );
         assert!(find_service(text, "d").unwrap().is_none());
         assert!(find_service("[a]\nnonsense\n", "a").is_err());
     }

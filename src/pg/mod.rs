@@ -5,8 +5,8 @@
 
 mod cancel;
 pub(crate) mod catalog;
-mod conninfo;
 mod connect;
+mod conninfo;
 mod copy_stream;
 mod dsn;
 pub(crate) mod error;
@@ -18,6 +18,7 @@ pub(crate) mod session;
 mod settings;
 pub(crate) mod sql;
 mod tls;
+mod tls_params;
 
 pub use conninfo::ConnectOptions;
 pub(crate) use keeper::{Keeper, KeeperOptions};

@@ -26,8 +26,8 @@ const OFFERED: usize = 3;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] when there is no such table (with the nearest names) or a privilege is
-/// missing (with the GRANT); [`ErrorKind::Unsupported`] for a relation that is refused.
+/// [`ErrorKind::Config`] when there is no such table (with the nearest names),
+/// [`ErrorKind::Source`] when a privilege is missing (with the GRANT), [`ErrorKind::Unsupported`] for a relation that is refused.
 pub(crate) async fn resolve(session: &Session, selector: &TableSelector) -> Result<Resolved> {
     let schemas: Vec<String> = match &selector.schema {
         Some(schema) => vec![schema.clone()],
@@ -43,7 +43,9 @@ pub(crate) async fn resolve(session: &Session, selector: &TableSelector) -> Resu
         WHERE n.nspname = ANY ($1) AND c.relname = $2
         ORDER BY pg_catalog.array_position($1::pg_catalog.text[], n.nspname::text) LIMIT 1";
     let what = "the table could not be looked up";
-    let rows = session.query(what, sql, &[&schemas, &selector.name]).await?;
+    let rows = session
+        .query(what, sql, &[&schemas, &selector.name])
+        .await?;
     match rows.first() {
         Some(row) => {
             let resolved = read(session, row);
@@ -59,13 +61,19 @@ fn read(session: &Session, row: &Row) -> Result<Resolved> {
     check_persistence(session, column::<i8>(row, 4)?.cast_unsigned())?;
     if !column::<bool>(row, 5)? {
         let schema = quote_ident(&name.schema);
-        return Err(denied("the user may not use the schema")
-            .with_advice(format!("as its owner, run GRANT USAGE ON SCHEMA {schema} TO this user")));
+        return Err(
+            denied("the user may not use the schema").with_advice(format!(
+                "as its owner, run GRANT USAGE ON SCHEMA {schema} TO this user"
+            )),
+        );
     }
     if !column::<bool>(row, 6)? {
         let table = quote_table(&name);
-        return Err(denied("the user may not read the table")
-            .with_advice(format!("as its owner, run GRANT SELECT ON TABLE {table} TO this user")));
+        return Err(
+            denied("the user may not read the table").with_advice(format!(
+                "as its owner, run GRANT SELECT ON TABLE {table} TO this user"
+            )),
+        );
     }
     if column::<bool>(row, 7)? {
         return Err(denied("row-level security would hide rows from this user").with_advice(
@@ -73,10 +81,16 @@ fn read(session: &Session, row: &Row) -> Result<Resolved> {
         ));
     }
     if column::<bool>(row, 8)? {
-        return Err(unsupported("the table has inheritance children, whose rows would be left out")
-            .with_advice("export the children as tables of their own, or a view over all of them"));
+        return Err(unsupported(
+            "the table has inheritance children, whose rows would be left out",
+        )
+        .with_advice("export the children as tables of their own, or a view over all of them"));
     }
-    Ok(Resolved { name, oid: column(row, 0)?, kind })
+    Ok(Resolved {
+        name,
+        oid: column(row, 0)?,
+        kind,
+    })
 }
 
 /// `pg_class.relkind` of what can be exported.
@@ -98,7 +112,9 @@ fn kind_of(relkind: u8) -> Result<RelationKind> {
 /// `pg_class.relpersistence`.
 fn check_persistence(session: &Session, persistence: u8) -> Result<()> {
     match persistence {
-        b't' => Err(unsupported("this is a temporary table: only its own session can read it")),
+        b't' => Err(unsupported(
+            "this is a temporary table: only its own session can read it",
+        )),
         b'u' if session.identity().in_recovery => {
             Err(unsupported("an unlogged table cannot be read on a standby")
                 .with_advice("export it from the primary"))
@@ -108,7 +124,7 @@ fn check_persistence(session: &Session, persistence: u8) -> Result<()> {
 }
 
 fn denied(message: &str) -> Error {
-    Error::new(ErrorKind::Config, message)
+    Error::new(ErrorKind::Source, message)
 }
 
 fn unsupported(message: &str) -> Error {
@@ -122,18 +138,29 @@ async fn unknown(session: &Session, selector: &TableSelector) -> Result<Error> {
         WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname !~ '^pg_'
           AND n.nspname <> 'information_schema' AND NOT c.relispartition
         LIMIT 10000";
-    let rows = session.query("the tables could not be listed", sql, &[]).await?;
+    let rows = session
+        .query("the tables could not be listed", sql, &[])
+        .await?;
     let mut names = Vec::with_capacity(rows.len());
     for row in &rows {
-        names.push(TableName::new(column::<String>(row, 0)?, column::<String>(row, 1)?));
+        names.push(TableName::new(
+            column::<String>(row, 0)?,
+            column::<String>(row, 1)?,
+        ));
     }
     let offered = nearest(selector, &names);
-    let error = Error::new(ErrorKind::Config, format!("table {selector} does not exist"));
+    let error = Error::new(
+        ErrorKind::Config,
+        format!("table {selector} does not exist"),
+    );
     Ok(match offered.is_empty() {
         true => error.with_advice(format!(
             "in database {} it was looked for in {}",
             session.database(),
-            selector.schema.clone().unwrap_or_else(|| session.search_path().join(", "))
+            selector
+                .schema
+                .clone()
+                .unwrap_or_else(|| session.search_path().join(", "))
         )),
         false => error.with_advice(format!("did you mean {}?", offered.join(" or "))),
     })
@@ -154,7 +181,11 @@ fn nearest(selector: &TableSelector, names: &[TableName]) -> Vec<String> {
         .filter(|(score, _)| *score > 0.8)
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    scored.into_iter().take(OFFERED).map(|(_, name)| name).collect()
+    scored
+        .into_iter()
+        .take(OFFERED)
+        .map(|(_, name)| name)
+        .collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::dsn;
@@ -93,9 +95,17 @@ const KEYS: &[(&str, &str, Treatment)] = &[
     ("krbsrvname", "PGKRBSRVNAME", Ignored),
     ("gsslib", "PGGSSLIB", Ignored),
     ("gssdelegation", "PGGSSDELEGATION", Ignored),
-    ("min_protocol_version", "PGMINPROTOCOLVERSION", Refused(&["3.0"])),
+    (
+        "min_protocol_version",
+        "PGMINPROTOCOLVERSION",
+        Refused(&["3.0"]),
+    ),
     ("max_protocol_version", "PGMAXPROTOCOLVERSION", Ignored),
-    ("gssencmode", "PGGSSENCMODE", Refused(&["disable", "prefer"])),
+    (
+        "gssencmode",
+        "PGGSSENCMODE",
+        Refused(&["disable", "prefer"]),
+    ),
     ("replication", "", Refused(&["false", "off", "no", "0"])),
     ("requirepeer", "PGREQUIREPEER", Refused(&[])),
     ("require_auth", "PGREQUIREAUTH", Refused(&[])),
@@ -136,9 +146,13 @@ impl Params {
         let env: BTreeMap<_, _> = variables
             .filter_map(|(key, variable, _)| Some((*key, (around.env)(variable)?)))
             .collect();
-        let service = params.get("service").or_else(|| env.get("service").map(String::as_str));
+        let service = params
+            .get("service")
+            .or_else(|| env.get("service").map(String::as_str));
         if let Some(service) = service.filter(|service| !service.is_empty()) {
-            let file = params.get("servicefile").or(env.get("servicefile").map(String::as_str));
+            let file = params
+                .get("servicefile")
+                .or(env.get("servicefile").map(String::as_str));
             let pairs = load_service(service, file, around)?;
             params.fill(pairs);
         }
@@ -169,11 +183,47 @@ impl Params {
                     ErrorKind::Unsupported,
                     format!("the connection parameter {key} is not supported with this value"),
                 )
-                .with_advice(format!("leave {key} out; pgsluice does not ignore it silently")));
+                .with_advice(format!(
+                    "leave {key} out; pgsluice does not ignore it silently"
+                )));
             }
         }
         Ok(())
     }
+}
+
+/// The error for a value that cannot be used; it does not show the value.
+pub(super) fn bad(key: &str, why: &str) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        format!("connection parameter {key}: {why}"),
+    )
+}
+
+/// The value of a key out of a table whose first entry is the default.
+pub(super) fn one_of<T: Copy>(params: &Params, key: &str, table: &[(&str, T)]) -> Result<T> {
+    let name = params.get(key).unwrap_or(table[0].0);
+    let found = table.iter().find(|(known, _)| *known == name);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
+        bad(key, &format!("not one of {}", names.join(", ")))
+    })
+}
+
+/// A number.
+pub(super) fn number<T: FromStr>(params: &Params, key: &str) -> Result<Option<T>> {
+    let parse = |text: &str| {
+        text.trim()
+            .parse()
+            .map_err(|_| bad(key, "not a number in range"))
+    };
+    params.get(key).map(parse).transpose()
+}
+
+/// Whole seconds; libpq takes negative ones for none.
+pub(super) fn seconds(params: &Params, key: &str) -> Result<Option<Duration>> {
+    let seconds = number::<i64>(params, key)?;
+    Ok(seconds.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
 }
 
 /// The key as the table has it. An unknown one is shown only where no part of a password can
@@ -218,7 +268,9 @@ fn load_service(
         };
         let text = String::from_utf8_lossy(&file.bytes);
         if let Some(pairs) = find_service(&text, service)? {
-            let keyed = pairs.into_iter().map(|(key, value)| Ok((known_key(&key, true)?, value)));
+            let keyed = pairs
+                .into_iter()
+                .map(|(key, value)| Ok((known_key(&key, true)?, value)));
             return keyed.collect();
         }
     }
@@ -236,10 +288,17 @@ mod tests {
     fn gather(dsn: &str, env: &[(&str, &str)]) -> Result<Params> {
         let service = "[s]\nhost=service\nport=1\n";
         let around = Surroundings {
-            env: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()),
+            env: &|name| {
+                env.iter()
+                    .find(|(n, _)| *n == name)
+                    .map(|(_, v)| (*v).to_owned())
+            },
             file: &|path| {
                 let is_service = path == Path::new("/home/me/.pg_service.conf");
-                Ok(is_service.then(|| LocalFile { bytes: service.into(), is_shared: false }))
+                Ok(is_service.then(|| LocalFile {
+                    bytes: service.into(),
+                    is_shared: false,
+                }))
             },
         };
         Params::gather(Some(dsn), &around)
@@ -247,7 +306,12 @@ mod tests {
 
     #[test]
     fn the_string_goes_before_the_service_and_the_service_before_variables() {
-        let env = [("HOME", "/home/me"), ("PGHOST", "env"), ("PGPORT", "2"), ("PGUSER", "me")];
+        let env = [
+            ("HOME", "/home/me"),
+            ("PGHOST", "env"),
+            ("PGPORT", "2"),
+            ("PGUSER", "me"),
+        ];
         let params = gather("service=s port=3 dbname=''", &env).unwrap();
         assert_eq!(params.get("host"), Some("service"));
         assert_eq!(params.get("port"), Some("3"));
@@ -267,8 +331,16 @@ mod tests {
 
     #[test]
     fn what_must_not_be_ignored_is_refused() {
-        for dsn in ["sslcrl=/x", "require_auth=scram-sha-256", "gssencmode=require"] {
-            assert_eq!(gather(dsn, &[]).err().unwrap().kind(), ErrorKind::Unsupported, "{dsn}");
+        for dsn in [
+            "sslcrl=/x",
+            "require_auth=scram-sha-256",
+            "gssencmode=require",
+        ] {
+            assert_eq!(
+                gather(dsn, &[]).err().unwrap().kind(),
+                ErrorKind::Unsupported,
+                "{dsn}"
+            );
         }
         assert!(gather("gssencmode=prefer application_name=x", &[]).is_ok());
     }

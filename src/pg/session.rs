@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::CancelHandle;
 use crate::pg::copy_stream::CopyStream;
 use crate::pg::error::{is_snapshot_gone, source_error};
-use crate::pg::sql::{quote_literal, quote_table};
+use crate::pg::sql::{copy_statement, quote_literal, quote_table};
 use crate::snapshot::Snapshot;
 use crate::table::{RelationKind, TableName};
 
@@ -86,16 +86,6 @@ impl Session {
         &self.search_path
     }
 
-    /// Whether the connection is gone or was abandoned mid-statement.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.client.is_closed() || self.cancel.is_abandoned()
-    }
-
-    /// Cancels what the session runs. Usable from elsewhere, and after the session is gone.
-    pub(crate) fn cancel_handle(&self) -> CancelHandle {
-        self.cancel.clone()
-    }
-
     /// Begins a read-only transaction that sees one snapshot: its own, taken by its first query,
     /// or the imported one.
     ///
@@ -105,16 +95,22 @@ impl Session {
     /// any more; [`ErrorKind::Unsupported`] behind a transaction pooler.
     pub(crate) async fn begin_snapshot(&self, import: Option<&str>) -> Result<()> {
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        self.execute("a transaction could not be begun", begin).await?;
+        self.execute("a transaction could not be begun", begin)
+            .await?;
         let Some(id) = import else {
             return Ok(());
         };
         let sql = format!("SET TRANSACTION SNAPSHOT {}", quote_literal(id));
-        let imported = self.execute("the snapshot could not be imported", &sql).await;
+        let imported = self
+            .execute("the snapshot could not be imported", &sql)
+            .await;
         match imported {
-            Err(error) if is_snapshot_gone(&error) => {
-                Err(error.with_advice(SNAPSHOT_GONE_ADVICE))
-            }
+            Err(error) if is_snapshot_gone(&error) => Err(Error::new(
+                ErrorKind::Source,
+                "nothing holds the snapshot any more",
+            )
+            .with_source(error)
+            .with_advice(SNAPSHOT_GONE_ADVICE)),
             Err(error) => Err(error),
             Ok(()) => self.check_backend().await,
         }
@@ -133,14 +129,19 @@ impl Session {
         if self.visible_snapshot().await? == snapshot.visible {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Source, "the snapshot's id now names another snapshot")
-            .with_advice(SNAPSHOT_GONE_ADVICE))
+        Err(Error::new(
+            ErrorKind::Source,
+            "the snapshot's id now names another snapshot",
+        )
+        .with_advice(SNAPSHOT_GONE_ADVICE))
     }
 
     /// `xmin:xmax:xip_list` of the transaction's snapshot.
     pub(crate) async fn visible_snapshot(&self) -> Result<String> {
         let sql = "SELECT pg_catalog.txid_current_snapshot()::pg_catalog.text";
-        let row = self.query_one("the snapshot could not be read", sql, &[]).await?;
+        let row = self
+            .query_one("the snapshot could not be read", sql, &[])
+            .await?;
         column(&row, 0)
     }
 
@@ -163,25 +164,28 @@ impl Session {
             RelationKind::View => format!("LOCK TABLE {table} IN ACCESS SHARE MODE NOWAIT"),
             _ => format!("LOCK TABLE ONLY {table} IN ACCESS SHARE MODE NOWAIT"),
         };
-        let locked = self.execute("the table could not be locked at once", &sql).await;
+        let locked = self
+            .execute("the table could not be locked at once", &sql)
+            .await;
         locked.map_err(|error| error.with_table(name.to_string()))
     }
 
-    /// Ends the transaction.
-    pub(crate) async fn commit(&self) -> Result<()> {
-        self.execute("the transaction could not be ended", "COMMIT").await
-    }
-
     /// Ends the transaction, also a failed one.
-    pub(crate) async fn rollback(&self) -> Result<()> {
-        self.execute("the transaction could not be ended", "ROLLBACK").await
+    pub(crate) async fn commit(&self) -> Result<()> {
+        self.execute("the transaction could not be ended", "COMMIT")
+            .await
     }
 
-    /// Starts a `COPY … TO STDOUT` statement.
-    pub(crate) async fn copy_out(&self, sql: &str) -> Result<CopyStream> {
+    /// Starts the binary COPY of a SELECT.
+    pub(crate) async fn copy_out(&self, select: &str) -> Result<CopyStream> {
+        let sql = copy_statement(select);
         let what = "the COPY could not be started";
-        let frames = self.guarded(what, self.client.copy_out(sql)).await?;
-        Ok(CopyStream::new(frames, Arc::clone(&self.client), &self.cancel))
+        let frames = self.guarded(what, self.client.copy_out(&sql)).await?;
+        Ok(CopyStream::new(
+            frames,
+            Arc::clone(&self.client),
+            &self.cancel,
+        ))
     }
 
     /// Runs statements without parameters or results; `what` says what failed when they do.
@@ -213,7 +217,9 @@ impl Session {
     /// out another without a word.
     async fn check_backend(&self) -> Result<()> {
         let sql = "SELECT pg_catalog.pg_backend_pid()";
-        let row = self.query_one("the connection could not be checked", sql, &[]).await?;
+        let row = self
+            .query_one("the connection could not be checked", sql, &[])
+            .await?;
         if column::<i32>(&row, 0)? == self.backend_pid {
             return Ok(());
         }
@@ -253,8 +259,7 @@ impl Session {
     }
 }
 
-const SNAPSHOT_GONE_ADVICE: &str =
-    "what was read under the snapshot stays; start again: key chunks go on under a new snapshot, \
+const SNAPSHOT_GONE_ADVICE: &str = "what was read under the snapshot stays; start again: key chunks go on under a new snapshot, \
      ctid chunks start over";
 
 /// The error for a pooler that shares backends between transactions.

@@ -52,7 +52,10 @@ pub(super) async fn pin(client: &Client, version: u32) -> Result<()> {
         .map(|(name, value)| format!("SET {name} TO {};", set_value(name, value)))
         .collect();
     let what = "the session settings could not be set";
-    client.batch_execute(&set).await.map_err(|error| source_error(what, error))?;
+    client
+        .batch_execute(&set)
+        .await
+        .map_err(|error| source_error(what, error))?;
     for ((name, value), now) in pinned.iter().zip(read(client, &pinned).await?) {
         if now.1 != *value {
             return Err(Error::new(
@@ -90,14 +93,20 @@ async fn read(client: &Client, settings: &[(&str, &str)]) -> Result<Vec<(String,
     let row = row.ok_or_else(|| Error::new(ErrorKind::Source, what))?;
     let value = |at: usize| row.get(at).unwrap_or_default().to_owned();
     let names = settings.iter().enumerate();
-    Ok(names.map(|(at, (name, _))| ((*name).to_owned(), value(at))).collect())
+    Ok(names
+        .map(|(at, (name, _))| ((*name).to_owned(), value(at)))
+        .collect())
 }
 
 /// A timeout that the role or database brings along is worth knowing about.
 fn report_overrides(before: &[(String, String)]) {
     for (name, value) in before {
         if name.ends_with("_timeout") && value != "0" {
-            tracing::debug!(setting = name, was = value, "timeout set to 0 for this session");
+            tracing::debug!(
+                setting = name,
+                was = value,
+                "timeout set to 0 for this session"
+            );
         }
     }
 }

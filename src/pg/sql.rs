@@ -40,7 +40,11 @@ pub(crate) fn predicate(range: &Range) -> Option<String> {
     match range {
         Range::Whole => None,
         Range::NullKey { column } => Some(format!("{} IS NULL", quote_ident(column))),
-        Range::Key { column, lower, upper } => {
+        Range::Key {
+            column,
+            lower,
+            upper,
+        } => {
             let column = quote_ident(column);
             let bound = |op: &str, value: &i64| format!("{column} {op} '{value}'::pg_catalog.int8");
             Some(match (lower, upper) {
@@ -73,7 +77,11 @@ pub(crate) fn chunk_select(
     filter: Option<&str>,
 ) -> String {
     let list: Vec<String> = columns.iter().map(select_item).collect();
-    let mut sql = format!("SELECT {} FROM ONLY {}", list.join(", "), quote_table(&relation.name));
+    let mut sql = format!(
+        "SELECT {} FROM ONLY {}",
+        list.join(", "),
+        quote_table(&relation.name)
+    );
     let filter = filter.map(|filter| format!("\n{filter}\n"));
     let conditions = predicate(range).into_iter().chain(filter);
     for (index, condition) in conditions.enumerate() {
@@ -88,7 +96,7 @@ pub(crate) fn chunk_select(
 }
 
 /// The COPY statement around a SELECT.
-pub(crate) fn copy_statement(select: &str) -> String {
+pub(super) fn copy_statement(select: &str) -> String {
     format!("COPY ({select}) TO STDOUT (FORMAT binary)")
 }
 
@@ -126,12 +134,19 @@ mod tests {
     }
 
     fn column(name: &str, as_text: bool) -> SelectColumn {
-        SelectColumn { name: name.into(), as_text }
+        SelectColumn {
+            name: name.into(),
+            as_text,
+        }
     }
 
     #[test]
     fn a_chunk_select_quotes_names_and_fences_the_filter() {
-        let range = Range::Key { column: "k".into(), lower: Some(i64::MIN), upper: Some(7) };
+        let range = Range::Key {
+            column: "k".into(),
+            lower: Some(i64::MIN),
+            upper: Some(7),
+        };
         let columns = [column("k", false), column("a\"b", true)];
         assert_eq!(
             chunk_select(&relation(true), &range, &columns, Some("x > 1 -- note")),
@@ -153,10 +168,19 @@ mod tests {
 
     #[test]
     fn open_key_ranges_leave_null_keys_to_their_own_chunk() {
-        let key = |lower, upper| predicate(&Range::Key { column: "k".into(), lower, upper });
+        let key = |lower, upper| {
+            predicate(&Range::Key {
+                column: "k".into(),
+                lower,
+                upper,
+            })
+        };
         assert_eq!(key(None, None).unwrap(), "\"k\" IS NOT NULL");
         assert_eq!(key(None, Some(3)).unwrap(), "\"k\" < '3'::pg_catalog.int8");
-        assert_eq!(predicate(&Range::NullKey { column: "k".into() }).unwrap(), "\"k\" IS NULL");
+        assert_eq!(
+            predicate(&Range::NullKey { column: "k".into() }).unwrap(),
+            "\"k\" IS NULL"
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ use rustls::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::pg::conninfo::{Roots, SslMode, TlsOptions, TlsVersion};
+use crate::pg::tls_params::{Roots, SslMode, TlsOptions, TlsVersion};
 
 /// A connector for these options; with `sslmode=disable` it is never used.
 ///
@@ -111,10 +111,12 @@ impl Verifier {
         match &options.roots {
             _ if proof == Proof::Nothing => {}
             Roots::None => {
-                return Err(bad("sslmode asks to verify the server, but there is no root certificate")
-                    .with_advice(
-                        "name the authority's file in sslrootcert, or use sslrootcert=system",
-                    ));
+                return Err(bad(
+                    "sslmode asks to verify the server, but there is no root certificate",
+                )
+                .with_advice(
+                    "name the authority's file in sslrootcert, or use sslrootcert=system",
+                ));
             }
             Roots::System => {
                 let native = rustls_native_certs::load_native_certs();
@@ -128,7 +130,12 @@ impl Verifier {
         if proof != Proof::Nothing && roots.is_empty() && pinned.is_empty() {
             return Err(bad("no usable root certificate was found"));
         }
-        Ok(Self { proof, roots, pinned, provider })
+        Ok(Self {
+            proof,
+            roots,
+            pinned,
+            provider,
+        })
     }
 
     fn check_chain(
@@ -200,6 +207,8 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

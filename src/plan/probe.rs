@@ -31,7 +31,7 @@ WITH RECURSIVE base(attnum, typid) AS (
   UNION ALL
   SELECT b.attnum, t.typbasetype FROM base b
   JOIN pg_catalog.pg_type t ON t.oid = b.typid WHERE t.typtype = 'd'
-), leading AS (
+), leads AS (
   SELECT i.indkey[0] AS attnum, bool_or(i.indisprimary) AS is_primary,
     bool_or(i.indisunique AND i.indnkeyatts = 1) AS is_unique
   FROM pg_catalog.pg_index i
@@ -52,7 +52,7 @@ SELECT a.attname::text,
   coalesce(s.most_common_freqs::pg_catalog.float8[], '{}')
 FROM base b
 JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
-LEFT JOIN leading l ON l.attnum = a.attnum
+LEFT JOIN leads l ON l.attnum = a.attnum
 LEFT JOIN pg_catalog.pg_stats s ON s.schemaname = $2 AND s.tablename = $3
   AND s.attname = a.attname AND NOT s.inherited
 WHERE b.typid IN (20, 21, 23)
@@ -69,7 +69,8 @@ struct Candidate {
 
 impl Candidate {
     fn is_correlated(&self) -> bool {
-        self.correlation.is_some_and(|correlation| correlation.abs() >= HIGH_CORRELATION)
+        self.correlation
+            .is_some_and(|correlation| correlation.abs() >= HIGH_CORRELATION)
     }
 }
 
@@ -112,22 +113,22 @@ pub(crate) async fn plan_table(
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`], with the server's message beneath.
+/// Mostly [`ErrorKind::Config`], with the server's message beneath. The transaction is then over.
 pub(crate) async fn check_filter(session: &Session, table: &TableName, filter: &str) -> Result<()> {
     let sql = format!(
         "EXPLAIN SELECT FROM ONLY {} WHERE CASE WHEN\n{filter}\nTHEN true END",
         quote_table(table)
     );
     let what = "the filter cannot be used";
-    session.query(what, &sql, &[]).await.map(|_| ()).map_err(|error| {
-        Error::new(ErrorKind::Config, what)
-            .with_table(table.to_string())
-            .with_advice(
-                "--where takes one boolean SQL expression; names outside pg_catalog need their \
-                 schema",
-            )
-            .with_source(error)
-    })
+    session
+        .query(what, &sql, &[])
+        .await
+        .map(|_| ())
+        .map_err(|error| {
+            error.with_table(table.to_string()).with_advice(
+            "--where takes one boolean SQL expression; names outside pg_catalog need their schema",
+        )
+        })
 }
 
 /// A partitioned table without partitions: reading it with ONLY yields no rows, and the schema.
@@ -150,7 +151,10 @@ async fn plan_relation(
     plan: &mut Plan,
 ) -> Result<()> {
     let size = size_of(relation);
-    let limits = Limits { chunk_rows: options.chunk_rows, chunk_bytes: options.chunk_bytes };
+    let limits = Limits {
+        chunk_rows: options.chunk_rows,
+        chunk_bytes: options.chunk_bytes,
+    };
     let candidates = match &options.chunk_by {
         ChunkBy::None | ChunkBy::Ctid => Vec::new(),
         _ if kind == RelationKind::View => Vec::new(),
@@ -166,7 +170,8 @@ async fn plan_relation(
         }
         _ => split_ctid(relation.heap_pages, size, limits)?,
     };
-    plan.relations.push(planned(relation, choice, &ranges, wanted));
+    plan.relations
+        .push(planned(relation, choice, &ranges, wanted));
     push_chunks(plan, ranges, size)
 }
 
@@ -180,13 +185,19 @@ fn planned(relation: &Relation, choice: Choice, ranges: &[Range], wanted: u64) -
         (true, ChunkMethod::Key) => format!("{}; but no bounds to cut at are known", choice.reason),
         _ => choice.reason,
     };
-    let method = if is_whole { ChunkMethod::Whole } else { choice.method };
+    let method = if is_whole {
+        ChunkMethod::Whole
+    } else {
+        choice.method
+    };
     let candidate = choice.candidate.filter(|_| method == ChunkMethod::Key);
     PlannedRelation {
         name: relation.name.clone(),
         oid: relation.oid,
         method,
-        ordered: candidate.as_ref().is_some_and(|key| key.has_index && key.is_correlated()),
+        ordered: candidate
+            .as_ref()
+            .is_some_and(|key| key.has_index && key.is_correlated()),
         key: candidate.map(|key| key.stats.column),
         reason,
     }
@@ -201,11 +212,19 @@ fn choose(
 ) -> Result<Choice> {
     let whole = |reason: &str| {
         let reason = reason.to_owned();
-        Ok(Choice { method: ChunkMethod::Whole, candidate: None, reason })
+        Ok(Choice {
+            method: ChunkMethod::Whole,
+            candidate: None,
+            reason,
+        })
     };
     let ctid = |reason: &str| {
         let reason = reason.to_owned();
-        Ok(Choice { method: ChunkMethod::Ctid, candidate: None, reason })
+        Ok(Choice {
+            method: ChunkMethod::Ctid,
+            candidate: None,
+            reason,
+        })
     };
     match chunk_by {
         ChunkBy::None => whole("one chunk was asked for"),
@@ -217,7 +236,10 @@ fn choose(
             Some(key) => Ok(by_key(key)),
             None => Err(Error::new(
                 ErrorKind::Config,
-                format!("{} has no integer column that a btree index leads with", relation.name),
+                format!(
+                    "{} has no integer column that a btree index leads with",
+                    relation.name
+                ),
             )
             .with_advice("leave --chunk-by out, or name a column: --chunk-by key:COLUMN")),
         },
@@ -247,22 +269,33 @@ fn by_key(key: Candidate) -> Choice {
         ),
         None => format!("integer key {column:?} leads an index"),
     };
-    Choice { method: ChunkMethod::Key, candidate: Some(key), reason }
+    Choice {
+        method: ChunkMethod::Key,
+        candidate: Some(key),
+        reason,
+    }
 }
 
 /// A key that a person named: it need not have an index, but that is said.
 fn named_key(relation: &Relation, name: &str, candidates: Vec<Candidate>) -> Result<Choice> {
-    let columns: Vec<String> =
-        candidates.iter().map(|key| format!("{:?}", key.stats.column)).collect();
+    let columns: Vec<String> = candidates
+        .iter()
+        .map(|key| format!("{:?}", key.stats.column))
+        .collect();
     match candidates.into_iter().find(|key| key.stats.column == name) {
         Some(key) if key.has_index => Ok(by_key(key)),
         Some(key) => Ok(Choice {
             method: ChunkMethod::Key,
-            reason: format!("key {name:?} was asked for; no index leads with it, so every chunk reads the whole table"),
+            reason: format!(
+                "key {name:?} was asked for; no index leads with it, so every chunk reads the whole table"
+            ),
             candidate: Some(key),
         }),
         None => {
-            let message = format!("--chunk-by key:{name}: no integer column of {}", relation.name);
+            let message = format!(
+                "--chunk-by key:{name}: no integer column of {}",
+                relation.name
+            );
             let error = Error::new(ErrorKind::Config, message);
             Err(match columns.is_empty() {
                 true => error.with_advice("it has no integer column; leave --chunk-by out"),
@@ -276,7 +309,10 @@ fn named_key(relation: &Relation, name: &str, candidates: Vec<Candidate>) -> Res
 /// then the first column.
 fn best_of(candidates: Vec<Candidate>) -> Option<Candidate> {
     let rank = |key: &Candidate| (!key.is_correlated(), !key.is_unique, key.stats.is_nullable);
-    candidates.into_iter().filter(|key| key.has_index).min_by_key(rank)
+    candidates
+        .into_iter()
+        .filter(|key| key.has_index)
+        .min_by_key(rank)
 }
 
 /// Appends a relation's ranges; each is thought to hold an equal share.
@@ -287,7 +323,10 @@ fn push_chunks(plan: &mut Plan, ranges: Vec<Range>, size: Size) -> Result<()> {
     if total > MAX_CHUNKS {
         return Err(too_many(total));
     }
-    let keyed = ranges.iter().filter(|range| !matches!(range, Range::NullKey { .. })).count();
+    let keyed = ranges
+        .iter()
+        .filter(|range| !matches!(range, Range::NullKey { .. }))
+        .count();
     let keyed = (keyed as u64).max(1);
     for range in ranges {
         let is_null = matches!(range, Range::NullKey { .. });
@@ -314,7 +353,9 @@ fn size_of(relation: &Relation) -> Size {
 async fn probe_keys(session: &Session, relation: &Relation) -> Result<Vec<Candidate>> {
     let what = "the statistics could not be read";
     let (schema, name) = (&relation.name.schema, &relation.name.name);
-    let rows = session.query(what, KEYS_SQL, &[&relation.oid, schema, name]).await?;
+    let rows = session
+        .query(what, KEYS_SQL, &[&relation.oid, schema, name])
+        .await?;
     rows.iter().map(read_candidate).collect()
 }
 
@@ -341,7 +382,11 @@ fn read_candidate(row: &Row) -> Result<Candidate> {
 /// the statistics. `max()` is not used: an index serves ORDER BY … LIMIT 1 for every type.
 async fn probe_bounds(session: &Session, relation: &Relation, key: &mut Candidate) -> Result<()> {
     if !key.has_index {
-        let known = key.stats.histogram.iter().chain(key.stats.common.iter().map(|(v, _)| v));
+        let known = key
+            .stats
+            .histogram
+            .iter()
+            .chain(key.stats.common.iter().map(|(v, _)| v));
         let known: Vec<i64> = known.copied().collect();
         key.stats.bounds = known.iter().min().copied().zip(known.iter().max().copied());
         return Ok(());
@@ -353,7 +398,9 @@ async fn probe_bounds(session: &Session, relation: &Relation, key: &mut Candidat
             "SELECT {column_name}::pg_catalog.int8 FROM ONLY {table} WHERE {column_name} IS NOT NULL \
              ORDER BY {column_name} {direction} LIMIT 1"
         );
-        let rows = session.query("the key's bounds could not be read", &sql, &[]).await?;
+        let rows = session
+            .query("the key's bounds could not be read", &sql, &[])
+            .await?;
         *end = rows.first().map(|row| column::<i64>(row, 0)).transpose()?;
     }
     key.stats.bounds = ends[0].zip(ends[1]);

@@ -91,7 +91,11 @@ pub(crate) fn split_key(stats: &KeyStats, size: Size, limits: Limits) -> Result<
     let column = || stats.column.clone();
     let lowers = std::iter::once(None).chain(cuts.iter().copied().map(Some));
     let uppers = cuts.iter().copied().map(Some).chain(std::iter::once(None));
-    let keys = lowers.zip(uppers).map(|(lower, upper)| Range::Key { column: column(), lower, upper });
+    let keys = lowers.zip(uppers).map(|(lower, upper)| Range::Key {
+        column: column(),
+        lower,
+        upper,
+    });
     let mut ranges: Vec<Range> = keys.collect();
     if stats.is_nullable {
         ranges.push(Range::NullKey { column: column() });
@@ -113,14 +117,20 @@ pub(crate) fn split_ctid(heap_pages: u64, size: Size, limits: Limits) -> Result<
     let mut ranges = Vec::new();
     let mut lower = 0_u32;
     loop {
-        let next = u32::try_from(u64::from(lower) + step).ok().filter(|next| *next < pages);
+        let next = u32::try_from(u64::from(lower) + step)
+            .ok()
+            .filter(|next| *next < pages);
         ranges.push(Range::Ctid { lower, upper: next });
         match next {
             Some(next) => lower = next,
             None => break,
         }
     }
-    Ok(if ranges.len() == 1 { vec![Range::Whole] } else { ranges })
+    Ok(if ranges.len() == 1 {
+        vec![Range::Whole]
+    } else {
+        ranges
+    })
 }
 
 /// Strictly increasing cuts in `(least, largest]`, at most `wanted - 1`, of equal mass between.
@@ -168,8 +178,11 @@ impl Distribution {
         let mut histogram: Vec<i128> = stats.histogram.iter().map(|v| i128::from(*v)).collect();
         histogram.retain(inside);
         histogram.sort_unstable();
-        let mut common: Vec<(i128, f64)> =
-            stats.common.iter().map(|(value, share)| (i128::from(*value), *share)).collect();
+        let mut common: Vec<(i128, f64)> = stats
+            .common
+            .iter()
+            .map(|(value, share)| (i128::from(*value), *share))
+            .collect();
         common.retain(|(value, share)| inside(value) && share.is_finite() && *share > 0.0);
         common.sort_by_key(|(value, _)| *value);
         let lines = Self::lines(stats, &histogram, &common, first, end);
@@ -185,7 +198,9 @@ impl Distribution {
             }
             (*value, below + mass_below(&lines, *value))
         });
-        Self { knots: knots.collect() }
+        Self {
+            knots: knots.collect(),
+        }
     }
 
     /// The continuous part: histogram buckets, and what may lie outside them by now.

@@ -16,7 +16,10 @@ fn rows(rows: u64) -> Size {
     Size { rows, bytes: 0 }
 }
 
-const LIMITS: Limits = Limits { chunk_rows: 10, chunk_bytes: 1000 };
+const LIMITS: Limits = Limits {
+    chunk_rows: 10,
+    chunk_bytes: 1000,
+};
 
 fn contains(range: &Range, key: Option<i64>) -> bool {
     match (range, key) {
@@ -48,15 +51,24 @@ fn without_a_histogram_the_span_is_cut_evenly_even_over_all_of_int8() {
 
 #[test]
 fn a_small_table_or_a_single_key_is_one_whole_chunk() {
-    assert_eq!(split_key(&stats(0, 99), rows(10), LIMITS).unwrap(), [Range::Whole]);
-    assert_eq!(split_key(&stats(7, 7), rows(1000), LIMITS).unwrap(), [Range::Whole]);
+    assert_eq!(
+        split_key(&stats(0, 99), rows(10), LIMITS).unwrap(),
+        [Range::Whole]
+    );
+    assert_eq!(
+        split_key(&stats(7, 7), rows(1000), LIMITS).unwrap(),
+        [Range::Whole]
+    );
     assert_eq!(split_ctid(0, rows(0), LIMITS).unwrap(), [Range::Whole]);
     assert_eq!(split_ctid(1, rows(1000), LIMITS).unwrap(), [Range::Whole]);
 }
 
 #[test]
 fn null_keys_get_a_chunk_of_their_own_at_the_end() {
-    let stats = KeyStats { is_nullable: true, ..stats(0, 99) };
+    let stats = KeyStats {
+        is_nullable: true,
+        ..stats(0, 99)
+    };
     let ranges = split_key(&stats, rows(20), LIMITS).unwrap();
     assert_eq!(ranges.len(), 3);
     assert!(matches!(ranges[2], Range::NullKey { .. }));
@@ -68,7 +80,10 @@ fn a_histogram_evens_out_gaps_and_skew() {
     // Half of the keys lie in 0..100, half in a far cluster.
     let mut histogram: Vec<i64> = (0..=50).map(|i| i * 2).collect();
     histogram.extend((1..=50).map(|i| 1_000_000_000 + i * 2));
-    let stats = KeyStats { histogram, ..stats(0, 1_000_000_100) };
+    let stats = KeyStats {
+        histogram,
+        ..stats(0, 1_000_000_100)
+    };
     let ranges = split_key(&stats, rows(100), LIMITS).unwrap();
     let in_first = ranges
         .iter()
@@ -85,9 +100,12 @@ fn a_common_key_does_not_swallow_its_neighbours() {
         ..stats(0, 1000)
     };
     let ranges = split_key(&stats, rows(40), LIMITS).unwrap();
-    assert!(ranges.iter().any(
-        |range| matches!(range, Range::Key { lower: Some(lower), .. } if *lower == 501)
-    ), "{ranges:?}");
+    assert!(
+        ranges
+            .iter()
+            .any(|range| matches!(range, Range::Key { lower: Some(lower), .. } if *lower == 501)),
+        "{ranges:?}"
+    );
 }
 
 #[test]
@@ -98,18 +116,24 @@ fn keys_that_came_after_the_statistics_are_cut_too() {
         ..stats(0, 200)
     };
     let ranges = split_key(&stats, rows(100), LIMITS).unwrap();
-    let above = |range: &&Range| matches!(range, Range::Key { lower: Some(lower), .. } if *lower > 100);
+    let above =
+        |range: &&Range| matches!(range, Range::Key { lower: Some(lower), .. } if *lower > 100);
     assert!(ranges.iter().filter(above).count() >= 4, "{ranges:?}");
 }
 
 #[test]
 fn page_ranges_are_contiguous_and_the_last_is_open() {
-    let size = Size { rows: 0, bytes: 10_000 };
+    let size = Size {
+        rows: 0,
+        bytes: 10_000,
+    };
     let ranges = split_ctid(95, size, LIMITS).unwrap();
     assert_eq!(ranges.len(), 10);
     let mut at = 0;
     for (index, range) in ranges.iter().enumerate() {
-        let Range::Ctid { lower, upper } = range else { panic!("{range:?}") };
+        let Range::Ctid { lower, upper } = range else {
+            panic!("{range:?}")
+        };
         assert_eq!(*lower, at);
         assert_eq!(upper.is_none(), index == 9);
         at = upper.unwrap_or(0);
@@ -119,7 +143,10 @@ fn page_ranges_are_contiguous_and_the_last_is_open() {
 
 #[test]
 fn a_plan_beyond_all_bounds_is_refused() {
-    let size = Size { rows: u64::MAX, bytes: 0 };
+    let size = Size {
+        rows: u64::MAX,
+        bytes: 0,
+    };
     let error = split_key(&stats(0, 9), size, LIMITS).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(split_ctid(9, size, LIMITS).is_err());

@@ -2,7 +2,9 @@
 //! them a test fails and says so, and none is ever skipped.
 
 mod cli;
+mod connect;
 mod layering;
+mod plan;
 mod readers;
 mod refusals;
 mod resume;
