@@ -50,6 +50,11 @@ impl ParquetEncoder {
     /// [`ErrorKind::Unsupported`] for a type that Parquet lacks, or a schema without columns:
     /// such a file cannot say how many rows it has.
     pub fn new(schema: SchemaRef, options: &ParquetOptions) -> Result<Self> {
+        if schema.fields().is_empty() {
+            let message = "a table without columns has no Parquet form: its rows would be lost";
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .with_advice("leave the table out; it holds nothing but a number of rows"));
+        }
         let properties = writer_properties(&schema, options).map_err(|error| {
             Error::new(ErrorKind::Config, "the compression level is out of range").with_source(error)
         })?;
