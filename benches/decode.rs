@@ -7,9 +7,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pgsluice::codec::{
-    BatchLimits, CopyDecoder, TableMapping, map_table,
-};
+use pgsluice::codec::{BatchLimits, CopyDecoder, TableMapping, map_table};
 
 #[path = "../src/copy/wire_rows.rs"]
 mod wire_rows;
@@ -36,7 +34,9 @@ fn decode<'a>(mapping: &TableMapping, pieces: impl Iterator<Item = &'a [u8]>) ->
 
 fn bench_decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
-    group.sample_size(10).measurement_time(Duration::from_secs(2));
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(2));
     for Workload { name, columns, row } in workloads() {
         let mapping = map_table(&columns).expect("the names differ");
         let (stream, ends) = workload::stream(columns.len(), row, STREAM_BYTES);
@@ -44,7 +44,10 @@ fn bench_decode(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("rows", name), |bencher| {
             bencher.iter(|| {
                 let starts = std::iter::once(0).chain(ends.iter().copied());
-                decode(&mapping, starts.zip(&ends).map(|(start, end)| &stream[start..*end]))
+                decode(
+                    &mapping,
+                    starts.zip(&ends).map(|(start, end)| &stream[start..*end]),
+                )
             });
         });
         group.bench_function(BenchmarkId::new("whole", name), |bencher| {

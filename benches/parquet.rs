@@ -44,19 +44,29 @@ fn encode(batches: &[RecordBatch], options: &ParquetOptions) -> u64 {
 
 fn bench_encode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encode");
-    group.sample_size(10).measurement_time(Duration::from_secs(3));
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(3));
     for workload in workload::tables() {
         let (stream, _) = workload::stream(workload.columns.len(), workload.row, STREAM_BYTES);
         let batches = decode(&workload.columns, &stream);
         group.throughput(Throughput::Bytes(stream.len() as u64));
-        for compression in ["none", "lz4", "snappy", "zstd:1", "zstd:3", "gzip:6", "brotli:1"] {
+        for compression in [
+            "none", "lz4", "snappy", "zstd:1", "zstd:3", "gzip:6", "brotli:1",
+        ] {
             let options = ParquetOptions {
-                compression: compression.parse::<Compression>().expect("the codec exists"),
+                compression: compression
+                    .parse::<Compression>()
+                    .expect("the codec exists"),
                 sorted_by: Some(0),
                 ..ParquetOptions::default()
             };
             let bytes = encode(&batches, &options);
-            println!("{}/{compression}: {} -> {bytes} bytes", workload.name, stream.len());
+            println!(
+                "{}/{compression}: {} -> {bytes} bytes",
+                workload.name,
+                stream.len()
+            );
             group.bench_function(BenchmarkId::new(workload.name, compression), |bencher| {
                 bencher.iter(|| encode(&batches, &options));
             });

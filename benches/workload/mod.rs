@@ -32,7 +32,9 @@ impl Random {
 
     fn text(&mut self, least: u64, most: u64) -> Vec<u8> {
         let length = least + self.below(most - least + 1);
-        (0..length).map(|_| b"etaoin shrdlu cmfw"[self.below(18) as usize]).collect()
+        (0..length)
+            .map(|_| b"etaoin shrdlu cmfw"[self.below(18) as usize])
+            .collect()
     }
 
     fn money(&mut self) -> Vec<u8> {
@@ -103,42 +105,94 @@ fn decimal(precision: u16, scale: i16) -> PgType {
 }
 
 fn labels() -> Vec<String> {
-    ["new", "paid", "packed", "shipped", "delivered", "returned"].map(String::from).to_vec()
+    ["new", "paid", "packed", "shipped", "delivered", "returned"]
+        .map(String::from)
+        .to_vec()
 }
 
 /// The type families, then what tables look like.
 pub(crate) fn workloads() -> Vec<Workload> {
     let mut workloads = vec![
-        family("int8", PgType::Int8, sixteen!(|r| Some(r.next().to_be_bytes().into()))),
-        family("int4", PgType::Int4, sixteen!(|r| Some(r.next().to_be_bytes()[..4].into()))),
-        family("int8_half_null", PgType::Int8, sixteen!(|r| {
-            let value = r.next();
-            (value & 1 == 0).then(|| value.to_be_bytes().into())
-        })),
-        family("bool", PgType::Bool, sixteen!(|r| Some(vec![r.below(2) as u8]))),
-        family("float8", PgType::Float8, sixteen!(|r| Some(r.next().to_be_bytes().into()))),
-        family("timestamptz", PgType::Timestamptz, sixteen!(|r| {
-            Some(r.below(1 << 50).to_be_bytes().into())
-        })),
-        family("numeric_15_2", decimal(15, 2), sixteen!(|r| Some(r.money()))),
-        family("numeric_38_10", decimal(38, 10), sixteen!(|r| {
-            Some(numeric(&format!("{}.{:010}", r.next(), r.below(10_000_000_000))))
-        })),
-        family("text_short", PgType::Text, sixteen!(|r| Some(r.text(0, 24)))),
-        family("text_long", PgType::Text, sixteen!(|r| Some(r.text(100, 400)))),
-        family("text_not_ascii", PgType::Text, sixteen!(|r| {
-            Some("größer €".repeat(1 + r.below(4) as usize).into())
-        })),
+        family(
+            "int8",
+            PgType::Int8,
+            sixteen!(|r| Some(r.next().to_be_bytes().into())),
+        ),
+        family(
+            "int4",
+            PgType::Int4,
+            sixteen!(|r| Some(r.next().to_be_bytes()[..4].into())),
+        ),
+        family(
+            "int8_half_null",
+            PgType::Int8,
+            sixteen!(|r| {
+                let value = r.next();
+                (value & 1 == 0).then(|| value.to_be_bytes().into())
+            }),
+        ),
+        family(
+            "bool",
+            PgType::Bool,
+            sixteen!(|r| Some(vec![r.below(2) as u8])),
+        ),
+        family(
+            "float8",
+            PgType::Float8,
+            sixteen!(|r| Some(r.next().to_be_bytes().into())),
+        ),
+        family(
+            "timestamptz",
+            PgType::Timestamptz,
+            sixteen!(|r| { Some(r.below(1 << 50).to_be_bytes().into()) }),
+        ),
+        family(
+            "numeric_15_2",
+            decimal(15, 2),
+            sixteen!(|r| Some(r.money())),
+        ),
+        family(
+            "numeric_38_10",
+            decimal(38, 10),
+            sixteen!(|r| {
+                Some(numeric(&format!(
+                    "{}.{:010}",
+                    r.next(),
+                    r.below(10_000_000_000)
+                )))
+            }),
+        ),
+        family(
+            "text_short",
+            PgType::Text,
+            sixteen!(|r| Some(r.text(0, 24))),
+        ),
+        family(
+            "text_long",
+            PgType::Text,
+            sixteen!(|r| Some(r.text(100, 400))),
+        ),
+        family(
+            "text_not_ascii",
+            PgType::Text,
+            sixteen!(|r| { Some("größer €".repeat(1 + r.below(4) as usize).into()) }),
+        ),
         family("bytea", PgType::Bytea, sixteen!(|r| Some(r.text(0, 64)))),
-        family("uuid", PgType::Uuid, sixteen!(|r| {
-            Some([r.next().to_be_bytes(), r.next().to_be_bytes()].concat())
-        })),
-        family("jsonb", PgType::Jsonb, sixteen!(|r| {
-            Some([b"\x01{\"k\": \"".as_slice(), &r.text(5, 60), b"\"}"].concat())
-        })),
-        family("enum", PgType::Enum { labels: labels() }, sixteen!(|r| {
-            Some(labels()[r.below(6) as usize].clone().into())
-        })),
+        family(
+            "uuid",
+            PgType::Uuid,
+            sixteen!(|r| { Some([r.next().to_be_bytes(), r.next().to_be_bytes()].concat()) }),
+        ),
+        family(
+            "jsonb",
+            PgType::Jsonb,
+            sixteen!(|r| { Some([b"\x01{\"k\": \"".as_slice(), &r.text(5, 60), b"\"}"].concat()) }),
+        ),
+        family(
+            "enum",
+            PgType::Enum { labels: labels() },
+            sixteen!(|r| { Some(labels()[r.below(6) as usize].clone().into()) }),
+        ),
     ];
     workloads.extend(tables());
     workloads
@@ -179,7 +233,11 @@ fn line_items() -> Workload {
                 rows.field(Some(&(random.below(bound) as u32).to_be_bytes()));
             }
             rows.field(Some(&numeric(&format!("{}.00", 1 + random.below(50)))));
-            rows.field(Some(&numeric(&format!("{}.{:02}", random.below(100_000), random.below(100)))));
+            rows.field(Some(&numeric(&format!(
+                "{}.{:02}",
+                random.below(100_000),
+                random.below(100)
+            ))));
             rows.field(Some(&numeric(&format!("0.{:02}", random.below(11)))));
             rows.field(Some(&numeric(&format!("0.{:02}", random.below(9)))));
             rows.field(Some(&b"ANR"[random.below(3) as usize..][..1]));
@@ -188,7 +246,9 @@ fn line_items() -> Workload {
                 rows.field(Some(&(random.below(2500) as u32).to_be_bytes()));
             }
             rows.field(Some(b"DELIVER IN PERSON        "));
-            rows.field(Some([b"TRUCK     ", b"AIR       "][random.below(2) as usize]));
+            rows.field(Some(
+                [b"TRUCK     ", b"AIR       "][random.below(2) as usize],
+            ));
             rows.field(Some(&random.text(10, 43)));
         },
     }
@@ -217,12 +277,19 @@ fn events() -> Workload {
             let document = [b"\x01{\"k\": \"".as_slice(), &random.text(20, 90), b"\"}"].concat();
             let missing = random.below(10) == 0;
             rows.field(Some(&index.to_be_bytes()));
-            rows.field(Some(&(700_000_000_000_000 + index * 1_234_567).to_be_bytes()));
+            rows.field(Some(
+                &(700_000_000_000_000 + index * 1_234_567).to_be_bytes(),
+            ));
             rows.field(Some(&session));
             rows.field(Some(labels()[random.below(6) as usize].as_bytes()));
             rows.field((!missing).then(|| random.text(5, 40)).as_deref());
             rows.field((!missing).then(|| numeric(&amount)).as_deref());
-            rows.field((!missing).then(|| random.next().to_be_bytes()).as_ref().map(|b| &b[..]));
+            rows.field(
+                (!missing)
+                    .then(|| random.next().to_be_bytes())
+                    .as_ref()
+                    .map(|b| &b[..]),
+            );
             rows.field(Some(&[random.below(2) as u8]));
             rows.field((!missing).then_some(document).as_deref());
         },

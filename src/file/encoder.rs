@@ -56,7 +56,8 @@ impl ParquetEncoder {
                 .with_advice("leave the table out; it holds nothing but a number of rows"));
         }
         let properties = writer_properties(&schema, options).map_err(|error| {
-            Error::new(ErrorKind::Config, "the compression level is out of range").with_source(error)
+            Error::new(ErrorKind::Config, "the compression level is out of range")
+                .with_source(error)
         })?;
         let writer =
             ArrowWriter::try_new(Sink::default(), schema, Some(properties)).map_err(|error| {
@@ -109,7 +110,10 @@ impl ParquetEncoder {
         let (rest, bytes, sha256) = self.writer.inner_mut().finish();
         let in_footer = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
         if in_footer != self.rows {
-            let message = format!("{} rows were written, the footer says {in_footer}", self.rows);
+            let message = format!(
+                "{} rows were written, the footer says {in_footer}",
+                self.rows
+            );
             return Err(Error::new(ErrorKind::Internal, message));
         }
         let summary = FileSummary {

@@ -23,21 +23,40 @@ fn batch(columns: &[(&str, bool, ArrayRef)]) -> RecordBatch {
         .iter()
         .map(|(name, nullable, array)| Field::new(*name, array.data_type().clone(), *nullable))
         .collect();
-    let arrays = columns.iter().map(|(_, _, array)| Arc::clone(array)).collect();
+    let arrays = columns
+        .iter()
+        .map(|(_, _, array)| Arc::clone(array))
+        .collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
 }
 
 /// Rows `from..to` with a sorted key, text, money, a clock and a mood.
 fn sample(from: i64, to: i64) -> RecordBatch {
     let rows = from..to;
-    let money = rows.clone().map(|row| (row % 7 != 0).then_some(i128::from(row * 101)));
+    let money = rows
+        .clone()
+        .map(|row| (row % 7 != 0).then_some(i128::from(row * 101)));
     let money = money.collect::<Decimal128Array>();
-    let moods: DictionaryArray<Int32Type> =
-        rows.clone().map(|row| ["sad", "grün"][row as usize % 2]).collect();
+    let moods: DictionaryArray<Int32Type> = rows
+        .clone()
+        .map(|row| ["sad", "grün"][row as usize % 2])
+        .collect();
     batch(&[
-        ("id", false, Arc::new(Int64Array::from_iter_values(rows.clone()))),
-        ("a.b", true, Arc::new(StringArray::from_iter_values(rows.clone().map(noise)))),
-        ("paid", true, Arc::new(money.with_precision_and_scale(15, 2).unwrap())),
+        (
+            "id",
+            false,
+            Arc::new(Int64Array::from_iter_values(rows.clone())),
+        ),
+        (
+            "a.b",
+            true,
+            Arc::new(StringArray::from_iter_values(rows.clone().map(noise))),
+        ),
+        (
+            "paid",
+            true,
+            Arc::new(money.with_precision_and_scale(15, 2).unwrap()),
+        ),
         (
             "at",
             true,
@@ -50,7 +69,9 @@ fn sample(from: i64, to: i64) -> RecordBatch {
 /// Text that does not compress.
 fn noise(row: i64) -> String {
     let hash = Sha256::digest(row.to_le_bytes());
-    hash.iter().map(|byte| char::from(b'0' + byte % 75)).collect()
+    hash.iter()
+        .map(|byte| char::from(b'0' + byte % 75))
+        .collect()
 }
 
 fn encode(
@@ -104,13 +125,19 @@ fn what_is_written_is_read_back_in_every_codec() {
         assert!(keys.iter().any(|pair| pair.key == "pgsluice.chunk"));
         assert!(keys.iter().any(|pair| pair.key == "ARROW:schema"));
         let columns = metadata.file_metadata().schema_descr().columns();
-        assert!(columns.iter().all(|column| column.physical_type() != Type::INT96));
+        assert!(
+            columns
+                .iter()
+                .all(|column| column.physical_type() != Type::INT96)
+        );
     }
 }
 
 #[test]
 fn row_groups_are_cut_by_encoded_bytes_and_leave_in_chunks() {
-    let batches: Vec<_> = (0..60).map(|part| sample(part * 2000, (part + 1) * 2000)).collect();
+    let batches: Vec<_> = (0..60)
+        .map(|part| sample(part * 2000, (part + 1) * 2000))
+        .collect();
     let options = ParquetOptions {
         row_group_bytes: 1 << 20,
         ..ParquetOptions::default()
@@ -123,7 +150,11 @@ fn row_groups_are_cut_by_encoded_bytes_and_leave_in_chunks() {
             assert_eq!(chunk.len(), 1 << 20);
             taken += chunk.len() as u64;
         }
-        assert!(encoder.memory_bytes() < 6 << 20, "{}", encoder.memory_bytes());
+        assert!(
+            encoder.memory_bytes() < 6 << 20,
+            "{}",
+            encoder.memory_bytes()
+        );
     }
     assert!(taken > 0);
     let (rest, summary) = encoder.finish().unwrap();
@@ -202,8 +233,14 @@ fn footers_are_read_from_any_long_enough_tail() {
             }
         }
     };
-    assert_eq!((read.rows, read.row_groups), (summary.rows, summary.row_groups));
-    assert_eq!(read_footer(tail(length), length).unwrap(), Footer::Read(read));
+    assert_eq!(
+        (read.rows, read.row_groups),
+        (summary.rows, summary.row_groups)
+    );
+    assert_eq!(
+        read_footer(tail(length), length).unwrap(),
+        Footer::Read(read)
+    );
 }
 
 #[test]
@@ -212,7 +249,10 @@ fn damaged_objects_have_no_footer() {
     let (object, _) = encode(batch.schema(), &ParquetOptions::default(), &[batch]);
     let length = object.len() as u64;
     let refused = |tail: &[u8], length: u64| {
-        assert_eq!(read_footer(tail, length).unwrap_err().kind(), ErrorKind::Storage);
+        assert_eq!(
+            read_footer(tail, length).unwrap_err().kind(),
+            ErrorKind::Storage
+        );
     };
     refused(&[], 0);
     refused(b"PAR1", 4);
