@@ -93,7 +93,13 @@ mod tests {
             let json = serde_json::to_string(&digest).unwrap();
             assert_eq!(serde_json::from_str::<WireDigest>(&json).unwrap(), digest);
         }
-        for bad in ["", "0", "+0000000000000000000000000000001", &"F".repeat(32), &"0".repeat(33)] {
+        for bad in [
+            "",
+            "0",
+            "+0000000000000000000000000000001",
+            &"F".repeat(32),
+            &"0".repeat(33),
+        ] {
             assert_eq!(bad.parse::<WireDigest>(), Err(ParseDigestError), "{bad:?}");
         }
     }

@@ -71,7 +71,9 @@ impl Fault {
             Self::BadTime => "a time of day lies outside 00:00 to 24:00",
             Self::BadDigits => "a numeric has a sign or digit that does not exist",
             Self::BadVersion => "a jsonb value has a version other than 1",
-            Self::Infinite => "the value is infinite, and the column's Parquet type has no infinity",
+            Self::Infinite => {
+                "the value is infinite, and the column's Parquet type has no infinity"
+            }
             Self::NotANumber => "the value is NaN, and a decimal column has no NaN",
             Self::YearTooFar => "the timestamp lies beyond the year 294246, where Parquet's ends",
             Self::BeyondPrecision => "the value has more digits than the column declares",

@@ -65,14 +65,20 @@ fn read_header(header: &[u8]) -> Result<u32, CopyError> {
     };
     let [flags, extension] = [fields[0], fields[1]].map(u32::from_be_bytes);
     if flags & FLAG_HAS_OIDS != 0 {
-        return Err(CopyError::malformed("the rows carry OIDs, which are not supported"));
+        return Err(CopyError::malformed(
+            "the rows carry OIDs, which are not supported",
+        ));
     }
     // Bits 16 to 31 are critical: an unknown one changes the format. Bits 0 to 15 do not.
     if flags >> 16 != 0 {
-        return Err(CopyError::malformed("the header has an unknown critical flag"));
+        return Err(CopyError::malformed(
+            "the header has an unknown critical flag",
+        ));
     }
     if extension > MAX_EXTENSION_BYTES {
-        return Err(CopyError::malformed("the header extension has an impossible length"));
+        return Err(CopyError::malformed(
+            "the header extension has an impossible length",
+        ));
     }
     Ok(extension)
 }

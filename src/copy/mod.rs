@@ -274,7 +274,9 @@ impl CopyDecoder {
                     .and_then(|key| Fields::of(block, key, count).value_at(error.row))
                     .and_then(integer);
                 let rows_before = self.rows_before + self.batch_rows as u64;
-                return Err(self.located(error, index, rows_before).with_row_key(row_key));
+                return Err(self
+                    .located(error, index, rows_before)
+                    .with_row_key(row_key));
             }
         }
         self.gather.advance(arrived);
@@ -292,7 +294,11 @@ impl CopyDecoder {
         if rows == 0 {
             return Ok(());
         }
-        let finished: Vec<_> = self.columns.iter_mut().map(|column| column.finish()).collect();
+        let finished: Vec<_> = self
+            .columns
+            .iter_mut()
+            .map(|column| column.finish())
+            .collect();
         let mut arrays = Vec::with_capacity(finished.len());
         for (index, array) in finished.iter().enumerate() {
             match array.as_ref().map_err(|error| *error).and_then(|array| {
@@ -314,7 +320,10 @@ impl CopyDecoder {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let schema = SchemaRef::clone(&self.schema);
         let batch = RecordBatch::try_new_with_options(schema, arrays, &options).map_err(|_| {
-            CopyError::new(CopyErrorKind::Misuse, "the mapping's schema contradicts its columns")
+            CopyError::new(
+                CopyErrorKind::Misuse,
+                "the mapping's schema contradicts its columns",
+            )
         })?;
         self.ready.push_back(batch);
         self.rows_before += rows as u64;
@@ -328,7 +337,9 @@ impl CopyDecoder {
             return Ok(());
         }
         Err(FieldError {
-            row: (0..array.len()).find(|row| array.is_null(*row)).unwrap_or_default(),
+            row: (0..array.len())
+                .find(|row| array.is_null(*row))
+                .unwrap_or_default(),
             fault: Fault::UnexpectedNull,
         })
     }
@@ -350,8 +361,14 @@ impl CopyDecoder {
 /// An integer of two, four or eight bytes, as it is on the wire.
 fn integer(wire: &[u8]) -> Option<i64> {
     match wire.len() {
-        2 => wire.try_into().ok().map(|bytes| i64::from(i16::from_be_bytes(bytes))),
-        4 => wire.try_into().ok().map(|bytes| i64::from(i32::from_be_bytes(bytes))),
+        2 => wire
+            .try_into()
+            .ok()
+            .map(|bytes| i64::from(i16::from_be_bytes(bytes))),
+        4 => wire
+            .try_into()
+            .ok()
+            .map(|bytes| i64::from(i32::from_be_bytes(bytes))),
         8 => wire.try_into().ok().map(i64::from_be_bytes),
         _ => None,
     }

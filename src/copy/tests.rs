@@ -54,8 +54,29 @@ fn mood() -> PgType {
 fn all_types() -> Vec<PgType> {
     use PgType::*;
     vec![
-        Int8, Bool, Char, Int2, Int4, Oid, Float4, Float8, money(), Text, Bytea, Date, Time,
-        Timestamp, Timestamptz, Uuid, Json, Jsonb, mood(), Bpchar, Varchar, Name, Other,
+        Int8,
+        Bool,
+        Char,
+        Int2,
+        Int4,
+        Oid,
+        Float4,
+        Float8,
+        money(),
+        Text,
+        Bytea,
+        Date,
+        Time,
+        Timestamp,
+        Timestamptz,
+        Uuid,
+        Json,
+        Jsonb,
+        mood(),
+        Bpchar,
+        Varchar,
+        Name,
+        Other,
     ]
 }
 
@@ -102,7 +123,11 @@ fn sample_row(rows: &mut WireRows, key: i64, nulls: u32, text: &str) {
         (key as u32).to_be_bytes().to_vec(),
         (key as f32).to_be_bytes().to_vec(),
         f64::from_bits(key as u64).to_be_bytes().to_vec(),
-        numeric(&format!("{}.{:02}", key / 100 % 1_000_000, (key % 100).abs())),
+        numeric(&format!(
+            "{}.{:02}",
+            key / 100 % 1_000_000,
+            (key % 100).abs()
+        )),
         text.into(),
         jsonb.clone(),
         (key as i32 % 100_000).to_be_bytes().to_vec(),
@@ -198,7 +223,10 @@ fn every_cut_in_two_is_harmless_and_every_truncation_is_an_error() {
     for cut in 0..=stream.len() {
         let (front, back) = stream.split_at(cut);
         let pieces = [front, back];
-        assert_eq!(decode(&mapping, BatchLimits::default(), pieces).unwrap(), expected);
+        assert_eq!(
+            decode(&mapping, BatchLimits::default(), pieces).unwrap(),
+            expected
+        );
         if cut < stream.len() {
             let error = decode(&mapping, BatchLimits::default(), [front]).unwrap_err();
             assert_eq!(error.kind(), CopyErrorKind::Truncated, "{cut}");
@@ -219,22 +247,39 @@ fn values_are_exact() {
     let key = 4_000_000_123_i64;
     assert_eq!(batch.column(0).as_primitive::<Int64Type>().value(0), key);
     assert!(batch.column(1).as_boolean().value(0));
-    assert_eq!(batch.column(2).as_primitive::<Int8Type>().value(0), key as i8);
-    assert_eq!(batch.column(3).as_primitive::<Int16Type>().value(0), key as i16);
-    assert_eq!(batch.column(4).as_primitive::<Int32Type>().value(0), key as i32);
+    assert_eq!(
+        batch.column(2).as_primitive::<Int8Type>().value(0),
+        key as i8
+    );
+    assert_eq!(
+        batch.column(3).as_primitive::<Int16Type>().value(0),
+        key as i16
+    );
+    assert_eq!(
+        batch.column(4).as_primitive::<Int32Type>().value(0),
+        key as i32
+    );
     assert_eq!(batch.column(5).as_primitive::<Int64Type>().value(0), key);
-    assert_eq!(batch.column(6).as_primitive::<Float32Type>().value(0), key as f32);
+    assert_eq!(
+        batch.column(6).as_primitive::<Float32Type>().value(0),
+        key as f32
+    );
     let double = batch.column(7).as_primitive::<Float64Type>().value(0);
     assert_eq!(double.to_bits(), key as u64);
     let money = batch.column(8).as_primitive::<Decimal128Type>();
     assert_eq!(money.value_as_string(0), "1.23");
     assert_eq!(batch.column(9).as_string::<i32>().value(0), "grün");
-    assert_eq!(batch.column(10).as_binary::<i32>().value(0), "\u{1}grün".as_bytes());
+    assert_eq!(
+        batch.column(10).as_binary::<i32>().value(0),
+        "\u{1}grün".as_bytes()
+    );
     let days = key as i32 % 100_000 + 10_957;
     assert_eq!(batch.column(11).as_primitive::<Date32Type>().value(0), days);
     assert_eq!(batch.column(12).as_primitive::<Int64Type>().value(0), key);
     for column in [13, 14] {
-        let instants = batch.column(column).as_primitive::<TimestampMicrosecondType>();
+        let instants = batch
+            .column(column)
+            .as_primitive::<TimestampMicrosecondType>();
         assert_eq!(instants.value(0), (key >> 12) + 946_684_800_000_000);
     }
     let uuid = batch.column(15).as_string::<i32>().value(0);
@@ -243,14 +288,21 @@ fn values_are_exact() {
     let moods = batch.column(18).as_dictionary::<Int32Type>();
     let labels = moods.downcast_dict::<arrow_array::StringArray>().unwrap();
     assert_eq!(labels.into_iter().collect::<Vec<_>>(), [Some("grün"), None]);
-    assert!(batch.columns().iter().all(|column| column.is_null(1) && column.is_valid(0)));
+    assert!(
+        batch
+            .columns()
+            .iter()
+            .all(|column| column.is_null(1) && column.is_valid(0))
+    );
 }
 
 fn one_field(pg_type: PgType, value: &[u8]) -> Result<RecordBatch, CopyError> {
     let mapping = mapping(&[PgType::Int8, pg_type]);
     let mut wire = WireRows::new();
     wire.row(2).field(Some(&41_i64.to_be_bytes())).field(None);
-    wire.row(2).field(Some(&42_i64.to_be_bytes())).field(Some(value));
+    wire.row(2)
+        .field(Some(&42_i64.to_be_bytes()))
+        .field(Some(value));
     decode_whole(&mapping, &wire.trailer())
 }
 
@@ -259,18 +311,42 @@ fn values_without_a_place_name_column_row_and_key_but_not_themselves() {
     use CopyErrorKind::*;
     let year_294276 = 9_223_371_331_199_999_999_i64;
     for (pg_type, value, kind) in [
-        (PgType::Timestamp, i64::MAX.to_be_bytes().to_vec(), Unrepresentable),
-        (PgType::Timestamptz, i64::MIN.to_be_bytes().to_vec(), Unrepresentable),
-        (PgType::Timestamptz, year_294276.to_be_bytes().to_vec(), Unrepresentable),
-        (PgType::Date, i32::MAX.to_be_bytes().to_vec(), Unrepresentable),
-        (PgType::Date, i32::MIN.to_be_bytes().to_vec(), Unrepresentable),
+        (
+            PgType::Timestamp,
+            i64::MAX.to_be_bytes().to_vec(),
+            Unrepresentable,
+        ),
+        (
+            PgType::Timestamptz,
+            i64::MIN.to_be_bytes().to_vec(),
+            Unrepresentable,
+        ),
+        (
+            PgType::Timestamptz,
+            year_294276.to_be_bytes().to_vec(),
+            Unrepresentable,
+        ),
+        (
+            PgType::Date,
+            i32::MAX.to_be_bytes().to_vec(),
+            Unrepresentable,
+        ),
+        (
+            PgType::Date,
+            i32::MIN.to_be_bytes().to_vec(),
+            Unrepresentable,
+        ),
         (money(), vec![0, 0, 0, 0, 0xC0, 0, 0, 0], Unrepresentable),
         (mood(), b"furious".to_vec(), Unrepresentable),
         (PgType::Text, b"secret\xff".to_vec(), NotUtf8),
         (PgType::Jsonb, b"\x01\xc3".to_vec(), NotUtf8),
         (PgType::Jsonb, b"\x02{}".to_vec(), Malformed),
         (PgType::Jsonb, Vec::new(), Malformed),
-        (PgType::Time, 86_400_000_001_i64.to_be_bytes().to_vec(), Malformed),
+        (
+            PgType::Time,
+            86_400_000_001_i64.to_be_bytes().to_vec(),
+            Malformed,
+        ),
         (PgType::Time, (-1_i64).to_be_bytes().to_vec(), Malformed),
         (PgType::Bool, vec![2], Malformed),
         (PgType::Bool, Vec::new(), Malformed),
@@ -281,11 +357,19 @@ fn values_without_a_place_name_column_row_and_key_but_not_themselves() {
         let error = one_field(pg_type.clone(), &value).unwrap_err();
         assert_eq!(error.kind(), kind, "{pg_type:?}");
         assert_eq!(error.column(), Some("c1"));
-        assert_eq!((error.row(), error.row_key()), (Some(1), Some(42)), "{pg_type:?}");
+        assert_eq!(
+            (error.row(), error.row_key()),
+            (Some(1), Some(42)),
+            "{pg_type:?}"
+        );
         let error = Error::from(error);
         assert_eq!(error.kind(), ErrorKind::Data);
         assert!(error.advice().is_some());
-        assert!(error.to_string().starts_with("column \"c1\", row 1 of the chunk (key 42): "));
+        assert!(
+            error
+                .to_string()
+                .starts_with("column \"c1\", row 1 of the chunk (key 42): ")
+        );
         assert!(!error.to_string().contains("secret"));
     }
 }
@@ -293,22 +377,40 @@ fn values_without_a_place_name_column_row_and_key_but_not_themselves() {
 #[test]
 fn the_ends_of_each_range_are_kept() {
     let day_end = one_field(PgType::Time, &86_400_000_000_i64.to_be_bytes()).unwrap();
-    assert_eq!(day_end.column(1).as_primitive::<Int64Type>().value(1), 86_400_000_000);
-    let first = one_field(PgType::Timestamp, &(-211_813_488_000_000_000_i64).to_be_bytes());
+    assert_eq!(
+        day_end.column(1).as_primitive::<Int64Type>().value(1),
+        86_400_000_000
+    );
+    let first = one_field(
+        PgType::Timestamp,
+        &(-211_813_488_000_000_000_i64).to_be_bytes(),
+    );
     let first = first.unwrap();
     let instants = first.column(1).as_primitive::<TimestampMicrosecondType>();
-    assert_eq!(instants.value(1), -211_813_488_000_000_000 + 946_684_800_000_000);
+    assert_eq!(
+        instants.value(1),
+        -211_813_488_000_000_000 + 946_684_800_000_000
+    );
     let last = one_field(PgType::Date, &2_145_031_948_i32.to_be_bytes()).unwrap();
-    assert_eq!(last.column(1).as_primitive::<Date32Type>().value(1), 2_145_042_905);
+    assert_eq!(
+        last.column(1).as_primitive::<Date32Type>().value(1),
+        2_145_042_905
+    );
 }
 
 #[test]
 fn a_character_split_between_two_values_is_not_utf8() {
     let mapping = mapping(&[PgType::Text]);
     let mut wire = WireRows::new();
-    wire.row(1).field(Some(b"a\xc3")).row(1).field(Some(b"\xa4b"));
+    wire.row(1)
+        .field(Some(b"a\xc3"))
+        .row(1)
+        .field(Some(b"\xa4b"));
     let error = decode_whole(&mapping, &wire.trailer()).unwrap_err();
-    assert_eq!((error.kind(), error.row()), (CopyErrorKind::NotUtf8, Some(0)));
+    assert_eq!(
+        (error.kind(), error.row()),
+        (CopyErrorKind::NotUtf8, Some(0))
+    );
 }
 
 #[test]
@@ -319,7 +421,10 @@ fn null_in_a_not_null_column_is_an_error() {
     let mut wire = WireRows::new();
     wire.row(1).field(Some(&[0; 8])).row(1).field(None);
     let error = decode_whole(&mapping, &wire.trailer()).unwrap_err();
-    assert_eq!((error.kind(), error.row()), (CopyErrorKind::Unrepresentable, Some(1)));
+    assert_eq!(
+        (error.kind(), error.row()),
+        (CopyErrorKind::Unrepresentable, Some(1))
+    );
 }
 
 #[test]
@@ -339,26 +444,48 @@ fn hostile_frames_are_refused() {
     let header = WireRows::new().bytes;
     let stream = |tail: &[u8]| [header.as_slice(), tail].concat();
     for (bytes, kind) in [
-        (stream(&[0, 1, 0xff, 0xff, 0xff, 0xfe]), CopyErrorKind::Malformed),
+        (
+            stream(&[0, 1, 0xff, 0xff, 0xff, 0xfe]),
+            CopyErrorKind::Malformed,
+        ),
         (stream(&[0, 1, 0x80, 0, 0, 0]), CopyErrorKind::Malformed),
-        (stream(&[0, 1, 0x7f, 0xff, 0xff, 0xff]), CopyErrorKind::TooLarge),
+        (
+            stream(&[0, 1, 0x7f, 0xff, 0xff, 0xff]),
+            CopyErrorKind::TooLarge,
+        ),
         (stream(&[0, 1, 0x40, 0, 0, 0]), CopyErrorKind::TooLarge),
         (stream(&[0, 1, 0x3f, 0, 0, 0]), CopyErrorKind::Truncated),
         (stream(&[0, 2, 0, 0]), CopyErrorKind::Malformed),
         (stream(&[0, 0]), CopyErrorKind::Malformed),
         (stream(&[0xff, 0xfe]), CopyErrorKind::Malformed),
         (stream(&[0xff, 0xff, 0]), CopyErrorKind::Malformed),
-        (b"PGCOPY\n\xff\r\r\0        ".to_vec(), CopyErrorKind::Malformed),
-        ([&header[..11], &[0, 1, 0, 0, 0, 0, 0, 0]].concat(), CopyErrorKind::Malformed),
-        ([&header[..11], &[0x80, 0, 0, 0, 0, 0, 0, 0]].concat(), CopyErrorKind::Malformed),
-        ([&header[..11], &[0, 0, 0, 0, 0xff, 0, 0, 0]].concat(), CopyErrorKind::Malformed),
+        (
+            b"PGCOPY\n\xff\r\r\0        ".to_vec(),
+            CopyErrorKind::Malformed,
+        ),
+        (
+            [&header[..11], &[0, 1, 0, 0, 0, 0, 0, 0]].concat(),
+            CopyErrorKind::Malformed,
+        ),
+        (
+            [&header[..11], &[0x80, 0, 0, 0, 0, 0, 0, 0]].concat(),
+            CopyErrorKind::Malformed,
+        ),
+        (
+            [&header[..11], &[0, 0, 0, 0, 0xff, 0, 0, 0]].concat(),
+            CopyErrorKind::Malformed,
+        ),
     ] {
         for size in [1, 1000] {
             let error = decode(&mapping, limits(64, 10), bytes.chunks(size)).unwrap_err();
             assert_eq!(error.kind(), kind, "{bytes:?}");
         }
     }
-    let with_extension = [&header[..11], &[0, 0, 0, 1, 0, 0, 0, 3, 9, 9, 9, 0xff, 0xff]].concat();
+    let with_extension = [
+        &header[..11],
+        &[0, 0, 0, 1, 0, 0, 0, 3, 9, 9, 9, 0xff, 0xff],
+    ]
+    .concat();
     assert!(decode(&mapping, limits(64, 10), with_extension.chunks(1)).is_ok());
 }
 
@@ -406,7 +533,13 @@ fn a_giant_row_passes_and_its_buffer_is_given_back() {
     values.extend(decoder.take_batch().unwrap());
     let lengths: Vec<_> = values
         .iter()
-        .flat_map(|batch| batch.column(0).as_binary::<i32>().iter().map(|value| value.unwrap().len()))
+        .flat_map(|batch| {
+            batch
+                .column(0)
+                .as_binary::<i32>()
+                .iter()
+                .map(|value| value.unwrap().len())
+        })
         .collect();
     assert_eq!(lengths, [1, giant.len(), 1]);
     assert!(decoder.gather.capacity() < 1 << 20);

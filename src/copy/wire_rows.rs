@@ -55,7 +55,11 @@ pub(crate) fn numeric(text: &str) -> Vec<u8> {
     let mut digits: Vec<u16> = padded
         .as_bytes()
         .chunks(4)
-        .map(|group| group.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
+        .map(|group| {
+            group
+                .iter()
+                .fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
+        })
         .collect();
     while digits.first() == Some(&0) {
         digits.remove(0);
@@ -67,12 +71,20 @@ pub(crate) fn numeric(text: &str) -> Vec<u8> {
     if digits.is_empty() {
         weight = 0;
     }
-    let sign = if negative && !digits.is_empty() { 0x4000 } else { 0 };
+    let sign = if negative && !digits.is_empty() {
+        0x4000
+    } else {
+        0
+    };
     numeric_parts(weight as i16, sign, fraction.len() as u16, &digits)
 }
 
 /// The wire form of a numeric from its parts.
 pub(crate) fn numeric_parts(weight: i16, sign: u16, scale: u16, digits: &[u16]) -> Vec<u8> {
     let header = [digits.len() as u16, weight as u16, sign, scale];
-    header.iter().chain(digits).flat_map(|word| word.to_be_bytes()).collect()
+    header
+        .iter()
+        .chain(digits)
+        .flat_map(|word| word.to_be_bytes())
+        .collect()
 }

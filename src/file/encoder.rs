@@ -50,8 +50,14 @@ impl ParquetEncoder {
     /// [`ErrorKind::Unsupported`] for a type that Parquet lacks, or a schema without columns:
     /// such a file cannot say how many rows it has.
     pub fn new(schema: SchemaRef, options: &ParquetOptions) -> Result<Self> {
+        if schema.fields().is_empty() {
+            let message = "a table without columns has no Parquet form: its rows would be lost";
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .with_advice("leave the table out; it holds nothing but a number of rows"));
+        }
         let properties = writer_properties(&schema, options).map_err(|error| {
-            Error::new(ErrorKind::Config, "the compression level is out of range").with_source(error)
+            Error::new(ErrorKind::Config, "the compression level is out of range")
+                .with_source(error)
         })?;
         let writer =
             ArrowWriter::try_new(Sink::default(), schema, Some(properties)).map_err(|error| {
@@ -104,7 +110,10 @@ impl ParquetEncoder {
         let (rest, bytes, sha256) = self.writer.inner_mut().finish();
         let in_footer = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
         if in_footer != self.rows {
-            let message = format!("{} rows were written, the footer says {in_footer}", self.rows);
+            let message = format!(
+                "{} rows were written, the footer says {in_footer}",
+                self.rows
+            );
             return Err(Error::new(ErrorKind::Internal, message));
         }
         let summary = FileSummary {

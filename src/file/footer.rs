@@ -51,7 +51,9 @@ pub fn read_footer(tail: &[u8], object_len: u64) -> Result<Footer> {
     let length = footer.metadata_length();
     let needed = (length + TAIL_BYTES) as u64;
     if needed > object_len {
-        return Err(damaged("the stored object's footer is longer than the object"));
+        return Err(damaged(
+            "the stored object's footer is longer than the object",
+        ));
     }
     let Some(start) = before.len().checked_sub(length) else {
         return Ok(Footer::NeedMore(needed));

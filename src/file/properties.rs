@@ -54,8 +54,8 @@ pub(super) fn writer_properties(
     options: &ParquetOptions,
 ) -> Result<WriterProperties> {
     let columns = schema.fields().len().max(1);
-    let dictionary_bytes = (options.row_group_bytes / columns)
-        .clamp(LEAST_DICTIONARY_BYTES, DICTIONARY_BYTES);
+    let dictionary_bytes =
+        (options.row_group_bytes / columns).clamp(LEAST_DICTIONARY_BYTES, DICTIONARY_BYTES);
     let metadata = options
         .metadata
         .iter()
@@ -70,9 +70,12 @@ pub(super) fn writer_properties(
         .set_dictionary_page_size_limit(dictionary_bytes)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_key_value_metadata((!metadata.is_empty()).then_some(metadata));
-    let sorted_by = options
-        .sorted_by
-        .filter(|index| schema.fields().get(*index).is_some_and(|field| is_integer(field.data_type())));
+    let sorted_by = options.sorted_by.filter(|index| {
+        schema
+            .fields()
+            .get(*index)
+            .is_some_and(|field| is_integer(field.data_type()))
+    });
     for (index, field) in schema.fields().iter().enumerate() {
         let path = ColumnPath::new(vec![field.name().clone()]);
         builder = encode_column(builder, path, field.data_type(), sorted_by == Some(index));

@@ -94,7 +94,8 @@ impl Sink {
     fn seal(&mut self) {
         if !self.filling.is_empty() {
             self.hasher.update(&self.filling);
-            self.full.push_back(std::mem::take(&mut self.filling).into());
+            self.full
+                .push_back(std::mem::take(&mut self.filling).into());
         }
     }
 }

@@ -118,7 +118,10 @@ pub enum Decode {
 pub fn map_table(columns: &[Column]) -> Result<TableMapping> {
     refuse_case_collisions(columns)?;
     let columns: Vec<_> = columns.iter().map(map_column).collect();
-    let fields: Vec<_> = columns.iter().map(|column| Arc::clone(&column.field)).collect();
+    let fields: Vec<_> = columns
+        .iter()
+        .map(|column| Arc::clone(&column.field))
+        .collect();
     Ok(TableMapping {
         schema: Arc::new(Schema::new(fields)),
         columns,
@@ -131,7 +134,10 @@ fn refuse_case_collisions(columns: &[Column]) -> Result<()> {
         if let Some(other) = seen.insert(column.name.to_lowercase(), &column.name) {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("columns {other:?} and {:?} differ only by case", column.name),
+                format!(
+                    "columns {other:?} and {:?} differ only by case",
+                    column.name
+                ),
             )
             .with_advice(
                 "readers that ignore case would see one column: \
@@ -190,7 +196,8 @@ fn choose(pg_type: &PgType) -> (Decode, SelectAs) {
 /// A declared precision and scale that `Decimal128` holds exactly.
 fn decimal(modifier: NumericModifier) -> Option<Decode> {
     let scale = u16::try_from(modifier.scale).ok()?;
-    let fits = (1..=MAX_DECIMAL_DIGITS).contains(&modifier.precision) && scale <= modifier.precision;
+    let fits =
+        (1..=MAX_DECIMAL_DIGITS).contains(&modifier.precision) && scale <= modifier.precision;
     fits.then_some(Decode::Decimal {
         precision: modifier.precision as u8,
         scale: scale as u8,
@@ -263,7 +270,10 @@ mod tests {
     }
 
     fn mapped(pg_type: PgType) -> ColumnMapping {
-        map_table(&[column("c", pg_type)]).unwrap().columns.remove(0)
+        map_table(&[column("c", pg_type)])
+            .unwrap()
+            .columns
+            .remove(0)
     }
 
     #[test]
@@ -279,7 +289,11 @@ mod tests {
             (1000, 1000, false),
         ] {
             let mapping = mapped(PgType::Numeric(Some(NumericModifier { precision, scale })));
-            assert_eq!(mapping.select == SelectAs::Native, native, "{precision},{scale}");
+            assert_eq!(
+                mapping.select == SelectAs::Native,
+                native,
+                "{precision},{scale}"
+            );
             if native {
                 let expected = DataType::Decimal128(precision as u8, scale as i8);
                 assert_eq!(mapping.field.data_type(), &expected);

@@ -115,7 +115,11 @@ fn scaled(wire: &[u8], scale: u8, bound: u128) -> Result<i128, Fault> {
         return Err(Fault::BeyondPrecision);
     }
     let magnitude = magnitude as i128;
-    Ok(if sign == SIGN_NEGATIVE { -magnitude } else { magnitude })
+    Ok(if sign == SIGN_NEGATIVE {
+        -magnitude
+    } else {
+        magnitude
+    })
 }
 
 /// The digits, the last of which counts 10^`last_power`, as an integer.
@@ -136,9 +140,7 @@ fn magnitude(digits: &[[u8; 2]], last_power: i32) -> Result<u128, Fault> {
             Ok(long_number(head)? * u128::from(shift) + u128::from(last))
         }
         // Eight digits make less than 10^32.
-        (_, 0..=6) if digits.len() <= 8 => {
-            Ok(long_number(digits)? * POWERS[last_power as usize])
-        }
+        (_, 0..=6) if digits.len() <= 8 => Ok(long_number(digits)? * POWERS[last_power as usize]),
         _ => magnitude_of_any(digits, last_power),
     }
 }

@@ -70,7 +70,9 @@ impl Validity {
 
     /// Takes the bitmap, if there is a null, and starts again.
     pub(super) fn take(&mut self) -> Option<NullBuffer> {
-        let Self { mut bits, nulls, .. } = std::mem::take(self);
+        let Self {
+            mut bits, nulls, ..
+        } = std::mem::take(self);
         (nulls > 0).then(|| NullBuffer::new(bits.take()))
     }
 }
@@ -78,7 +80,11 @@ impl Validity {
 /// `count` ones, at most 64.
 #[inline]
 pub(super) const fn low_bits(count: usize) -> u64 {
-    if count >= 64 { u64::MAX } else { (1 << count) - 1 }
+    if count >= 64 {
+        u64::MAX
+    } else {
+        (1 << count) - 1
+    }
 }
 
 #[cfg(test)]
