@@ -1,6 +1,8 @@
 //! Scenarios against real servers, in one binary. `tests/run.sh` starts the servers; without
 //! them a test fails and says so, and none is ever skipped.
 
+mod kill;
 mod layering;
+mod race;
 mod readers;
 mod rig;
