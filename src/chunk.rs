@@ -134,3 +134,29 @@ impl Plan {
         &self.relations[chunk.relation as usize]
     }
 }
+
+/// Sums over chunks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Chunks committed.
+    pub chunks: u64,
+    /// Objects they yielded.
+    pub objects: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes received by COPY.
+    pub copy_bytes: u64,
+    /// Bytes of Parquet.
+    pub object_bytes: u64,
+}
+
+impl Totals {
+    /// Adds another sum.
+    pub fn add(&mut self, other: &Self) {
+        self.chunks += other.chunks;
+        self.objects += other.objects;
+        self.rows += other.rows;
+        self.copy_bytes += other.copy_bytes;
+        self.object_bytes += other.object_bytes;
+    }
+}

@@ -261,7 +261,7 @@ fn identifiers(text: &str) -> Result<Vec<String>> {
 fn identifier(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(['.', '"']).unwrap_or(text.len());
-        let part = text[..end].to_lowercase();
+        let part = text[..end].to_ascii_lowercase();
         return (!part.is_empty()).then_some((part, &text[end..]));
     };
     let mut part = String::new();

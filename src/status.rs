@@ -6,8 +6,11 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::export::report::Totals;
+use crate::chunk::Totals;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::{Dataset, ManifestLog, State};
 use crate::snapshot::{Consistency, Snapshot};
+use crate::store::Root;
 
 /// What stands under a URL: one dataset, or all below it.
 #[derive(Debug, Clone, Serialize)]
@@ -61,4 +64,49 @@ pub enum RunState {
     Failed,
     /// All chunks committed; `_SUCCESS` stands.
     Complete,
+}
+
+/// Reads the state of the dataset at `root`, or of every dataset in folders below it.
+///
+/// # Errors
+///
+/// [`ErrorKind::Storage`] when the store cannot be read, [`ErrorKind::Config`] when no dataset is
+/// there, [`ErrorKind::Data`] when a log is damaged.
+pub async fn status(root: &Root) -> Result<StatusReport> {
+    let mut datasets = Vec::new();
+    for root in root.datasets_below().await? {
+        if let Some(dataset) = ManifestLog::load(&root).await? {
+            datasets.push(describe(&root, &dataset));
+        }
+    }
+    if datasets.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("no dataset of pgsluice at or below {}", root.url()),
+        )
+        .with_advice("give the --to of an export, or a folder above it"));
+    }
+    Ok(StatusReport { url: root.url(), datasets })
+}
+
+fn describe(root: &Root, dataset: &Dataset) -> DatasetStatus {
+    DatasetStatus {
+        table: dataset.schema.name.to_string(),
+        root: root.url(),
+        state: match dataset.state {
+            State::Planning | State::Running => RunState::Running,
+            State::Paused => RunState::Paused,
+            State::Failed => RunState::Failed,
+            State::Complete => RunState::Complete,
+        },
+        reason: Some(dataset.reason.clone()),
+        consistency: dataset.consistency(),
+        snapshots: dataset.used_snapshots().cloned().collect(),
+        epoch: dataset.epoch,
+        writer: dataset.writer.to_string(),
+        chunks_total: dataset.plan.chunks.len() as u64,
+        totals: dataset.totals(),
+        rows_estimated: dataset.plan.chunks.iter().map(|chunk| chunk.estimated_rows).sum(),
+        updated_at: dataset.updated_at,
+    }
 }

@@ -3,6 +3,14 @@
 use serde::Serialize;
 
 use crate::chunk::{Chunk, Plan};
+use crate::error::Result;
+use crate::export::budget::MemoryCeiling;
+use crate::export::worker::select_list;
+use crate::mapping::{SelectAs, map_table};
+use crate::options::ExportOptions;
+use crate::pg::{ConnectOptions, Keeper, KeeperOptions, catalog, sql};
+use crate::plan::plan_table;
+use crate::store::layout;
 use crate::table::TableSchema;
 
 /// What an export with the same options would do. Nothing was written.
@@ -60,15 +68,85 @@ pub struct ChunkPlan {
     pub sql: String,
 }
 
-/// The most memory a run would hold, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct MemoryCeiling {
-    /// Fixed: code, runtime, connections, plan.
-    pub base: u64,
-    /// Of each worker: gathered rows, batches, the open row group, parts.
-    pub per_worker: u64,
-    /// Workers.
-    pub workers: u64,
-    /// `base + workers * per_worker`, for rows that fit a batch.
-    pub total: u64,
+/// Tells what an export with these options would do, and writes nothing. It takes the same locks
+/// and the same kind of snapshot for as long as the statistics are read.
+///
+/// # Errors
+///
+/// As [`export`](crate::export::export), but for the store, which is not touched.
+pub async fn plan(source: &ConnectOptions, options: &ExportOptions) -> Result<PlanReport> {
+    options.validate()?;
+    let keeper = Keeper::open(
+        source,
+        &options.tables,
+        &KeeperOptions {
+            lock_timeout: options.lock_timeout,
+            snapshot: options.snapshot.clone(),
+            purpose: "pgsluice plan".to_owned(),
+        },
+    )
+    .await?;
+    let mut tables = Vec::with_capacity(keeper.tables().len());
+    for table in keeper.tables() {
+        let name = table.name.to_string();
+        let planned = plan_one(&keeper, table, options).await;
+        tables.push(planned.map_err(|error| error.with_table(name))?);
+    }
+    keeper.release().await?;
+    Ok(PlanReport {
+        memory: MemoryCeiling::of(options),
+        warnings: warnings(&tables),
+        tables,
+    })
+}
+
+async fn plan_one(
+    keeper: &Keeper,
+    table: &TableSchema,
+    options: &ExportOptions,
+) -> Result<TablePlan> {
+    let schema =
+        catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
+    let mapping = map_table(&schema.columns)?;
+    let plan = plan_table(keeper.session(), &schema, options).await?;
+    let select = select_list(&schema, &mapping);
+    let chunk_plan = |chunk: &Chunk| ChunkPlan {
+        chunk: chunk.clone(),
+        sql: sql::chunk_select(
+            plan.relation_of(chunk),
+            &chunk.range,
+            &select,
+            options.filter.as_deref(),
+        ),
+    };
+    let columns = schema.columns.iter().zip(&mapping.columns).map(|(column, mapped)| ColumnPlan {
+        name: column.name.clone(),
+        pg_type: column.type_name.clone(),
+        arrow_type: mapped.field.data_type().to_string(),
+        as_text: matches!(mapped.select, SelectAs::Text),
+    });
+    Ok(TablePlan {
+        folder: layout::dataset_folder(&options.layout, &schema.name)?,
+        columns: columns.collect(),
+        chunks: plan.chunks.iter().map(chunk_plan).collect(),
+        estimated_rows: plan.chunks.iter().map(|chunk| chunk.estimated_rows).sum(),
+        estimated_bytes: schema.relations.iter().map(|relation| relation.table_bytes).sum(),
+        plan,
+        schema,
+    })
+}
+
+/// What makes a plan worse than it looks.
+fn warnings(tables: &[TablePlan]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for table in tables {
+        if !table.plan.survives_snapshot() {
+            warnings.push(format!(
+                "{}: ctid ranges hold for one snapshot only: a run that dies starts this table \
+                 again, unless --snapshot names one that something else keeps",
+                table.schema.name
+            ));
+        }
+    }
+    warnings
 }

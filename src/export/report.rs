@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::chunk::ChunkId;
+use crate::chunk::{ChunkId, Totals};
 use crate::snapshot::{Consistency, Snapshot};
 
 /// How an export ended, for all its tables.
@@ -50,32 +50,6 @@ pub struct TableReport {
     pub chunks_skipped: u64,
     /// Chunks that failed and were read again, with the reason.
     pub retries: Vec<Retry>,
-}
-
-/// Sums over chunks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct Totals {
-    /// Chunks committed.
-    pub chunks: u64,
-    /// Objects they yielded.
-    pub objects: u64,
-    /// Rows.
-    pub rows: u64,
-    /// Bytes received by COPY.
-    pub copy_bytes: u64,
-    /// Bytes of Parquet.
-    pub object_bytes: u64,
-}
-
-impl Totals {
-    /// Adds another sum.
-    pub fn add(&mut self, other: &Self) {
-        self.chunks += other.chunks;
-        self.objects += other.objects;
-        self.rows += other.rows;
-        self.copy_bytes += other.copy_bytes;
-        self.object_bytes += other.object_bytes;
-    }
 }
 
 /// One try of a chunk that failed and was made good.

@@ -1,8 +1,14 @@
 //! Scenarios against real servers, in one binary. `tests/run.sh` starts the servers; without
 //! them a test fails and says so, and none is ever skipped.
 
+mod cli;
 mod kill;
 mod layering;
 mod race;
 mod readers;
+mod refusals;
+mod resume;
 mod rig;
+mod scenario;
+mod traps;
+mod values;

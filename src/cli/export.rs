@@ -1,0 +1,43 @@
+//! `pgsluice export`: runs it, shows it, reports it.
+
+use pgsluice::{Cancel, ConnectOptions, Error, ErrorKind, Progress, Result, Root};
+
+use super::layers::config;
+use super::resolve::{Display, Job, Output};
+use super::screen::Screen;
+use super::{exit, interrupt, progress, report, warn};
+
+/// Exports; Ctrl-C once stops in order.
+///
+/// # Errors
+///
+/// As [`pgsluice::export`]; `Config` without a target.
+pub(crate) async fn run(job: Job, display: Display, screen: &Screen) -> Result<()> {
+    warn(&job.warnings);
+    let target = job.target.ok_or_else(|| {
+        config("no target given")
+            .with_advice("say where datasets go with --to, such as --to ./lake")
+    })?;
+    let source = ConnectOptions::from_dsn(job.dsn.as_deref())?;
+    let root = Root::open(&target.url, &target.store_options)?;
+    let cancel = Cancel::new();
+    let counters = Progress::new();
+    let watch = interrupt::watch(cancel.clone(), screen.clone())?;
+    let show = progress::show(counters.clone(), cancel.clone(), display, screen);
+    let done = pgsluice::export(&source, &root, &job.options, &counters, &cancel).await;
+    // The live block goes before the report or the error comes.
+    drop((show, watch));
+    let report = done.map_err(resumable)?;
+    match display.output {
+        Output::Json => exit::print_json(&report),
+        Output::Table => exit::print(&report::export(&report, report::width())),
+    }
+}
+
+/// A run that was asked to stop goes on when it is started again.
+fn resumable(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Cancelled => error.with_advice("run the same command again to go on"),
+        _ => error,
+    }
+}

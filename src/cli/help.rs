@@ -1,0 +1,92 @@
+//! The prose at the end of `--help`: examples, settings, exit codes.
+//!
+//! Owns words only. A test in `cli::mod` holds the defaults in the flags' help against the
+//! library's.
+
+pub(crate) const ABOUT: &str = "\
+Move large PostgreSQL tables into Parquet on S3, GCS, Azure Blob or a local disk: in chunks, \
+consistent, resumable and exact.
+
+All tables of a run are read under one snapshot. Each table becomes a dataset: Parquet objects, \
+a manifest that names every one of them, and a _SUCCESS marker written last. A run can be killed \
+anywhere; the same command goes on where it stopped.";
+
+pub(crate) const ROOT: &str = "\
+Examples:
+  # Two tables into a bucket; the password comes from ~/.pgpass
+  pgsluice export --from postgresql://app@db.example.com/shop \\
+      --table orders,order_items --to s3://lake/shop
+
+  # What would it do?
+  pgsluice plan --from postgresql://app@db.example.com/shop --table orders
+
+  # What is there?
+  pgsluice status s3://lake/shop
+
+Settings:
+  Each flag can also stand in the environment, as PGSLUICE_ and its name (--chunk-rows is
+  PGSLUICE_CHUNK_ROWS), or in the TOML file of --config (chunk-rows = 1000000).
+  A flag wins over the environment, and the environment over the file.
+
+Exit codes:
+    0  done
+    1  internal error: a bug in pgsluice
+    2  usage or configuration: change the command
+    3  source: PostgreSQL refused, failed or went away
+    4  storage: the object store or the disk failed
+    5  conflict: the target belongs to another export, or another writer is alive
+    6  fenced: a later writer took the dataset over
+    7  unsupported: the server, table or store lacks what a correct export needs
+    8  data: a value does not fit its Parquet type, or the stream is malformed
+  130  stopped by Ctrl-C or SIGTERM; the same command goes on";
+
+pub(crate) const EXPORT: &str = "\
+Examples:
+  # One table to a local folder, ./lake/public/orders/
+  pgsluice export --from postgresql://localhost/shop --table public.orders --to ./lake
+
+  # Several tables under one snapshot, with eight readers; run it again to resume
+  pgsluice export --from postgresql://app@db/shop -t orders,items,'\"Sales\".\"Refund\"' \\
+      --to s3://lake/shop --workers 8
+
+  # Some columns and rows, cut by a key, at the URL itself
+  pgsluice export --table events --columns id,at,kind --where \"at >= '2026-01-01'\" \\
+      --chunk-by key:id --to gs://lake/events --layout ''
+
+  # For a scheduler: settings in a file, a JSON report, JSON logs
+  pgsluice export --config shop.toml --output json --log-format json
+
+Exit codes:
+  0 done, 1 internal, 2 usage or configuration, 3 source, 4 storage, 5 conflict, 6 fenced,
+  7 unsupported, 8 data, 130 stopped by Ctrl-C or SIGTERM (the same command goes on).
+  Ctrl-C once stops in order; twice stops at once. Both can be resumed.";
+
+pub(crate) const PLAN: &str = "\
+Examples:
+  # How would this table be cut, why, and what memory would a run need?
+  pgsluice plan --from postgresql://app@db/shop --table orders --workers 8
+
+  # Every chunk's SQL, for a script
+  pgsluice plan --table orders --output json
+
+Exit codes:
+  0 done, 1 internal, 2 usage or configuration, 3 source, 7 unsupported, 130 stopped.";
+
+pub(crate) const STATUS: &str = "\
+Examples:
+  # One dataset, or all below a folder
+  pgsluice status s3://lake/shop/public/orders
+  pgsluice status ./lake
+
+  # Is everything complete?
+  pgsluice status ./lake --output json | jq '[.datasets[].state] | all(. == \"complete\")'
+
+Exit codes:
+  0 done, 1 internal, 2 usage or configuration, 4 storage, 130 stopped.
+  A dataset that is not complete is not an error: see its state.";
+
+pub(crate) const COMPLETIONS: &str = "\
+Examples:
+  pgsluice completions bash > ~/.local/share/bash-completion/completions/pgsluice
+  pgsluice completions zsh > \"${fpath[1]}/_pgsluice\"
+  pgsluice completions fish > ~/.config/fish/completions/pgsluice.fish";

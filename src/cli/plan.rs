@@ -1,0 +1,313 @@
+//! `pgsluice plan`: what an export with the same flags would do.
+
+use pgsluice::{
+    Chunk, ChunkMethod, ChunkPlan, ConnectOptions, MemoryCeiling, Plan, PlanReport,
+    PlannedRelation, Range, Result, TablePlan,
+};
+
+use super::grid::Grid;
+use super::human::{bytes, count, counted, plain, short_count};
+use super::report::{self, line_to, warnings};
+use super::resolve::{Display, Job, Output};
+use super::{exit, interrupt, warn};
+
+/// Chunks shown at the start and at the end of a plan.
+const FIRST: usize = 5;
+const LAST: usize = 2;
+/// Relations (leaf partitions) shown of one table.
+const MAX_RELATIONS: usize = 10;
+
+/// Plans and shows it. Nothing is written anywhere.
+///
+/// # Errors
+///
+/// As [`pgsluice::plan`].
+pub(crate) async fn run(job: Job, all_chunks: bool, display: Display) -> Result<()> {
+    warn(&job.warnings);
+    let source = ConnectOptions::from_dsn(job.dsn.as_deref())?;
+    let report = interrupt::stoppable(pgsluice::plan(&source, &job.options)).await?;
+    match display.output {
+        Output::Json => exit::print_json(&report),
+        Output::Table => exit::print(&text(&report, all_chunks, report::width())),
+    }
+}
+
+fn text(report: &PlanReport, all_chunks: bool, width: Option<usize>) -> String {
+    let mut text = String::new();
+    for table in &report.tables {
+        table_text(&mut text, table, all_chunks, width);
+        text.push('\n');
+    }
+    line_to(&mut text, &memory(&report.memory));
+    warnings(&mut text, &report.warnings);
+    text
+}
+
+fn table_text(text: &mut String, table: &TablePlan, all_chunks: bool, width: Option<usize>) {
+    let chunks = counted(table.plan.chunks.len() as u64, "chunk");
+    line_to(
+        text,
+        &format!("{}: {chunks}", plain(&table.schema.name.to_string())),
+    );
+    let rows = short_count(table.estimated_rows);
+    line_to(
+        text,
+        &format!(
+            "  size     ~{rows} rows, {} of table",
+            bytes(table.estimated_bytes)
+        ),
+    );
+    let folder = if table.folder.is_empty() {
+        "."
+    } else {
+        &table.folder
+    };
+    line_to(text, &format!("  folder   {}", plain(folder)));
+    relations(text, &table.plan);
+    let mut columns = Grid::default()
+        .left("COLUMN", 0)
+        .left("POSTGRESQL", 0)
+        .left("ARROW", 0)
+        .left("READ AS", 1);
+    for column in &table.columns {
+        columns.row([
+            plain(&column.name),
+            plain(&column.pg_type),
+            plain(&column.arrow_type),
+            if column.as_text { "text" } else { "binary" }.to_owned(),
+        ]);
+    }
+    text.push('\n');
+    indented(text, &columns, width);
+    text.push('\n');
+    indented(text, &chunk_grid(&table.plan, all_chunks), width);
+    statements(text, &table.chunks, all_chunks);
+}
+
+/// How each relation is cut, and why.
+fn relations(text: &mut String, plan: &Plan) {
+    let hidden = plan.relations.len().saturating_sub(MAX_RELATIONS);
+    for relation in plan.relations.iter().take(MAX_RELATIONS) {
+        let name = match plan.relations.len() {
+            1 => String::new(),
+            _ => format!("{}, ", plain(&relation.name.to_string())),
+        };
+        line_to(
+            text,
+            &format!(
+                "  cut by   {name}{}: {}",
+                method(relation),
+                plain(&relation.reason)
+            ),
+        );
+    }
+    if hidden > 0 {
+        line_to(
+            text,
+            &format!(
+                "  … and {} (--output json lists them)",
+                counted(hidden as u64, "more partition")
+            ),
+        );
+    }
+}
+
+fn method(relation: &PlannedRelation) -> String {
+    let ordered = if relation.ordered {
+        ", in its order"
+    } else {
+        ""
+    };
+    match (relation.method, &relation.key) {
+        (ChunkMethod::Key, Some(key)) => format!("key {}{ordered}", plain(key)),
+        (ChunkMethod::Key, None) => format!("key{ordered}"),
+        (ChunkMethod::Ctid, _) => "heap pages (ctid)".to_owned(),
+        (ChunkMethod::Whole, _) => "nothing, one chunk".to_owned(),
+    }
+}
+
+fn chunk_grid(plan: &Plan, all_chunks: bool) -> Grid {
+    let mut grid = Grid::default()
+        .left("CHUNK", 0)
+        .left("RANGE", 0)
+        .right("ROWS", 1)
+        .right("BYTES", 2);
+    let partitioned = plan.relations.len() > 1;
+    if partitioned {
+        grid = grid.left("RELATION", 3);
+    }
+    for shown in abridged(&plan.chunks, all_chunks) {
+        let mut cells = match shown {
+            Ok(chunk) => vec![
+                chunk.id.to_string(),
+                plain(&range(&chunk.range)),
+                format!("~{}", count(chunk.estimated_rows)),
+                format!("~{}", bytes(chunk.estimated_bytes)),
+            ],
+            Err(hidden) => vec![
+                "…".to_owned(),
+                format!("{hidden} more: --all-chunks"),
+                String::new(),
+                String::new(),
+            ],
+        };
+        if partitioned {
+            let name = shown.map(|chunk| plain(&plan.relation_of(chunk).name.to_string()));
+            cells.push(name.unwrap_or_default());
+        }
+        grid.row(cells);
+    }
+    grid
+}
+
+/// The first and last chunks, with the number of those between as an `Err` in their place.
+fn abridged(chunks: &[Chunk], all: bool) -> impl Iterator<Item = Result<&Chunk, usize>> {
+    let whole = all || chunks.len() <= FIRST + LAST + 1;
+    let (first, last) = if whole {
+        (chunks.len(), 0)
+    } else {
+        (FIRST, LAST)
+    };
+    let hidden = chunks.len() - first - last;
+    let gap = (hidden > 0).then_some(Err(hidden));
+    chunks[..first]
+        .iter()
+        .map(Ok)
+        .chain(gap)
+        .chain(chunks[chunks.len() - last..].iter().map(Ok))
+}
+
+fn range(range: &Range) -> String {
+    match range {
+        Range::Whole => "all rows".to_owned(),
+        Range::NullKey { column } => format!("{column} is null"),
+        Range::Key {
+            column,
+            lower: None,
+            upper: None,
+        } => format!("{column}, all"),
+        Range::Key {
+            column,
+            lower: Some(lower),
+            upper: None,
+        } => format!("{lower} <= {column}"),
+        Range::Key {
+            column,
+            lower: None,
+            upper: Some(upper),
+        } => format!("{column} < {upper}"),
+        Range::Key {
+            column,
+            lower: Some(lower),
+            upper: Some(upper),
+        } => {
+            format!("{lower} <= {column} < {upper}")
+        }
+        Range::Ctid { lower, upper: None } => format!("{lower} <= page"),
+        Range::Ctid {
+            lower,
+            upper: Some(upper),
+        } => format!("{lower} <= page < {upper}"),
+    }
+}
+
+/// The SQL of the first chunk, or of all.
+fn statements(text: &mut String, chunks: &[ChunkPlan], all_chunks: bool) {
+    let shown = if all_chunks { chunks.len() } else { 1 };
+    for chunk in chunks.iter().take(shown) {
+        line_to(text, &format!("\n  SQL of chunk {}", chunk.chunk.id));
+        for line in chunk.sql.lines() {
+            line_to(text, &format!("    {}", plain(line)));
+        }
+    }
+}
+
+fn memory(memory: &MemoryCeiling) -> String {
+    format!(
+        "memory: at most {} = {} + {} x {}, for rows that fit a batch",
+        bytes(memory.total),
+        bytes(memory.base),
+        counted(memory.workers, "worker"),
+        bytes(memory.per_worker),
+    )
+}
+
+fn indented(text: &mut String, grid: &Grid, width: Option<usize>) {
+    for line in grid.lines(width.map(|width| width.saturating_sub(2))) {
+        line_to(text, &format!("  {line}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pgsluice::ChunkId;
+
+    fn chunks(number: u32) -> Vec<Chunk> {
+        let chunk = |id| Chunk {
+            id: ChunkId(id),
+            relation: 0,
+            range: Range::Ctid {
+                lower: id,
+                upper: Some(id + 1),
+            },
+            estimated_rows: 10,
+            estimated_bytes: 8192,
+        };
+        (0..number).map(chunk).collect()
+    }
+
+    #[test]
+    fn a_long_plan_shows_its_ends() {
+        let shown = |number, all| {
+            let chunks = chunks(number);
+            let ids = abridged(&chunks, all).map(|chunk| chunk.map(|chunk| chunk.id.0));
+            ids.collect::<Vec<_>>()
+        };
+        assert_eq!(shown(0, false), []);
+        assert_eq!(shown(8, false), (0..8).map(Ok).collect::<Vec<_>>());
+        let long = [Ok(0), Ok(1), Ok(2), Ok(3), Ok(4), Err(93), Ok(98), Ok(99)];
+        assert_eq!(shown(100, false), long);
+        assert_eq!(shown(100, true).len(), 100);
+    }
+
+    #[test]
+    fn ranges_read_as_half_open() {
+        let key = |lower, upper| {
+            range(&Range::Key {
+                column: "id".into(),
+                lower,
+                upper,
+            })
+        };
+        assert_eq!(key(None, Some(5)), "id < 5");
+        assert_eq!(key(Some(5), Some(9)), "5 <= id < 9");
+        assert_eq!(key(Some(9), None), "9 <= id");
+        assert_eq!(
+            range(&Range::NullKey {
+                column: "id".into()
+            }),
+            "id is null"
+        );
+        assert_eq!(
+            range(&Range::Ctid {
+                lower: 0,
+                upper: None
+            }),
+            "0 <= page"
+        );
+    }
+
+    #[test]
+    fn the_memory_ceiling_shows_its_terms() {
+        let ceiling = MemoryCeiling {
+            base: 64 << 20,
+            per_worker: 100 << 20,
+            workers: 2,
+            total: 264 << 20,
+        };
+        let expected =
+            "memory: at most 264 MiB = 64.0 MiB + 2 workers x 100 MiB, for rows that fit a batch";
+        assert_eq!(memory(&ceiling), expected);
+    }
+}

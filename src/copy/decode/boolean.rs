@@ -1,0 +1,55 @@
+//! `bool`: one byte, 0 or 1, into a bit.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BooleanArray};
+
+use super::validity::{Bits, Validity, low_bits};
+use super::{ColumnDecoder, Fields, Group};
+use crate::copy::error::{Fault, FieldError};
+
+#[derive(Debug, Default)]
+pub(super) struct BooleanDecoder {
+    values: Bits,
+    validity: Validity,
+}
+
+impl ColumnDecoder for BooleanDecoder {
+    fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
+        for (first_row, group) in fields.groups() {
+            let (mut values, mut mask) = (0, 0);
+            for (bit, field) in group.fields().enumerate() {
+                let [byte] = field.first::<1>();
+                let there = field.length == 1 && byte <= 1;
+                mask |= u64::from(there) << bit;
+                values |= u64::from(there && byte == 1) << bit;
+            }
+            let rows = group.rows();
+            if mask != low_bits(rows) {
+                find_fault(group).map_err(|error| error.after(first_row))?;
+            }
+            self.values.append(values, rows);
+            self.validity.append(mask, rows);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, FieldError> {
+        let array = BooleanArray::new(self.values.take(), self.validity.take());
+        Ok(Arc::new(array))
+    }
+}
+
+#[cold]
+fn find_fault(group: Group<'_>) -> Result<(), FieldError> {
+    for (row, field) in group.fields().enumerate() {
+        let fault = match field.value() {
+            None if field.is_null() => continue,
+            Some([0 | 1]) => continue,
+            Some([_]) => Fault::BadBool,
+            _ => Fault::WrongLength,
+        };
+        return Err(FieldError { row, fault });
+    }
+    Ok(())
+}

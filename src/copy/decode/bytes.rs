@@ -1,0 +1,190 @@
+//! Types of any length: `bytea` as it is, text checked to be UTF-8, `jsonb` without its version.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BinaryArray, StringArray};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+
+use super::validity::Validity;
+use super::{ColumnDecoder, Field, Fields};
+use crate::copy::error::{Fault, FieldError};
+use crate::copy::frame::PAD_BYTES;
+
+/// Values up to this length are copied at full width, which needs no call to `memcpy`.
+const SHORT_BYTES: usize = 32;
+const _: () = assert!(SHORT_BYTES <= PAD_BYTES);
+
+/// `jsonb_send`: the one version of its binary form.
+const JSONB_VERSION: u8 = 1;
+
+/// Values end to end, and where each ends.
+#[derive(Debug)]
+pub(super) struct Values {
+    /// Where value `i` ends is `offsets[i + 1]`.
+    offsets: Vec<i32>,
+    bytes: Vec<u8>,
+    validity: Validity,
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self {
+            offsets: vec![0],
+            bytes: Vec::new(),
+            validity: Validity::default(),
+        }
+    }
+}
+
+impl Values {
+    /// Appends a block: `append` adds one field's bytes, and says whether it is there.
+    #[inline(always)]
+    pub(super) fn decode(
+        &mut self,
+        fields: Fields<'_>,
+        append: impl Fn(&mut Vec<u8>, Field<'_>) -> Result<bool, Fault>,
+    ) -> Result<(), FieldError> {
+        self.offsets.reserve(fields.rows());
+        for (first_row, group) in fields.groups() {
+            let mut mask = 0;
+            for (bit, field) in group.fields().enumerate() {
+                let there = append(&mut self.bytes, field).map_err(|fault| FieldError {
+                    row: first_row + bit,
+                    fault,
+                })?;
+                mask |= u64::from(there) << bit;
+                self.offsets.push(self.bytes.len() as i32);
+            }
+            self.validity.append(mask, group.rows());
+        }
+        // Batches are limited so that this holds; offsets that wrapped must never be used.
+        if i32::try_from(self.bytes.len()).is_err() {
+            let fault = Fault::ColumnTooLarge;
+            return Err(FieldError { row: 0, fault });
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
+        let mut next = Vec::with_capacity(self.offsets.len());
+        next.push(0);
+        let offsets = std::mem::replace(&mut self.offsets, next);
+        let bytes = std::mem::take(&mut self.bytes);
+        // The next batch is likely as large; a giant value must not be expected again.
+        self.bytes.reserve(bytes.len().min(1 << 20));
+        (
+            OffsetBuffer::new(ScalarBuffer::from(offsets)),
+            Buffer::from_vec(bytes),
+            self.validity.take(),
+        )
+    }
+
+    /// Takes a text array, checked to be UTF-8.
+    pub(super) fn take_text(&mut self) -> Result<ArrayRef, FieldError> {
+        let (offsets, bytes, nulls) = self.take();
+        match StringArray::try_new(offsets.clone(), bytes.clone(), nulls) {
+            Ok(array) => Ok(Arc::new(array)),
+            Err(_) => Err(find_not_utf8(&offsets, &bytes)),
+        }
+    }
+}
+
+/// Appends a field as it is.
+#[inline(always)]
+fn append_value(bytes: &mut Vec<u8>, field: Field<'_>) -> Result<bool, Fault> {
+    let length = field.length as u32 as usize;
+    match field.rest.first_chunk::<SHORT_BYTES>() {
+        Some(wide) if length <= SHORT_BYTES => {
+            let end = bytes.len() + length;
+            bytes.extend_from_slice(wide);
+            bytes.truncate(end);
+            Ok(true)
+        }
+        _ => match field.value() {
+            Some(value) => {
+                bytes.extend_from_slice(value);
+                Ok(true)
+            }
+            None if field.is_null() => Ok(false),
+            None => Err(Fault::WrongLength),
+        },
+    }
+}
+
+#[cold]
+fn find_not_utf8(offsets: &OffsetBuffer<i32>, bytes: &[u8]) -> FieldError {
+    let row = offsets
+        .windows(2)
+        .position(|ends| {
+            let value = bytes.get(ends[0] as usize..ends[1] as usize);
+            value.is_none_or(|value| simdutf8::basic::from_utf8(value).is_err())
+        })
+        .unwrap_or_default();
+    let fault = Fault::NotUtf8;
+    FieldError { row, fault }
+}
+
+/// `bytea`.
+#[derive(Debug, Default)]
+pub(super) struct BytesDecoder(Values);
+
+impl ColumnDecoder for BytesDecoder {
+    fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
+        self.0.decode(fields, append_value)
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, FieldError> {
+        let (offsets, bytes, nulls) = self.0.take();
+        Ok(Arc::new(BinaryArray::new(offsets, bytes, nulls)))
+    }
+}
+
+/// Text, and `jsonb`, which is text behind a version byte.
+#[derive(Debug)]
+pub(super) struct TextDecoder {
+    values: Values,
+    jsonb: bool,
+}
+
+impl TextDecoder {
+    pub(super) fn text() -> Self {
+        Self {
+            values: Values::default(),
+            jsonb: false,
+        }
+    }
+
+    pub(super) fn jsonb() -> Self {
+        Self {
+            values: Values::default(),
+            jsonb: true,
+        }
+    }
+}
+
+impl ColumnDecoder for TextDecoder {
+    fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
+        if self.jsonb {
+            self.values.decode(fields, append_jsonb)
+        } else {
+            self.values.decode(fields, append_value)
+        }
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, FieldError> {
+        self.values.take_text()
+    }
+}
+
+fn append_jsonb(bytes: &mut Vec<u8>, field: Field<'_>) -> Result<bool, Fault> {
+    match field.value() {
+        Some([JSONB_VERSION, text @ ..]) => {
+            bytes.extend_from_slice(text);
+            Ok(true)
+        }
+        Some([]) => Err(Fault::WrongLength),
+        Some(_) => Err(Fault::BadVersion),
+        None if field.is_null() => Ok(false),
+        None => Err(Fault::WrongLength),
+    }
+}

@@ -1,0 +1,133 @@
+//! Types of a fixed width: integers, floats, oid, "char"; and the loop that all such types share.
+
+use std::sync::Arc;
+
+use arrow_array::types::{
+    ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+};
+use arrow_array::{ArrayRef, PrimitiveArray};
+use arrow_buffer::ScalarBuffer;
+
+use super::validity::{Validity, low_bits};
+use super::{ColumnDecoder, Fields, Group};
+use crate::copy::error::{Fault, FieldError};
+
+/// Decodes values of exactly `N` bytes by `convert`.
+pub(super) struct FixedDecoder<T: ArrowPrimitiveType, const N: usize, F> {
+    convert: F,
+    wrap: fn(PrimitiveArray<T>) -> PrimitiveArray<T>,
+    values: Vec<T::Native>,
+    validity: Validity,
+}
+
+impl<T, const N: usize, F> FixedDecoder<T, N, F>
+where
+    T: ArrowPrimitiveType,
+    F: Fn([u8; N]) -> Result<T::Native, Fault> + Send + 'static,
+{
+    /// A decoder whose arrays have the data type that `wrap` gives them.
+    pub(super) fn boxed(
+        convert: F,
+        wrap: fn(PrimitiveArray<T>) -> PrimitiveArray<T>,
+    ) -> Box<dyn ColumnDecoder> {
+        Box::new(Self {
+            convert,
+            wrap,
+            values: Vec::new(),
+            validity: Validity::default(),
+        })
+    }
+
+    fn decode_group(&mut self, group: Group<'_>) -> u64 {
+        let convert = &self.convert;
+        let mut mask = 0;
+        let mut bit = 0;
+        self.values.extend(group.fields().map(|field| {
+            let value = convert(field.first::<N>());
+            let there = field.length == N as i32 && value.is_ok();
+            mask |= u64::from(there) << bit;
+            bit += 1;
+            match value {
+                Ok(value) if there => value,
+                _ => T::Native::default(),
+            }
+        }));
+        mask
+    }
+
+    /// What is wrong in a group where not every value could be taken; NULLs are not.
+    #[cold]
+    fn find_fault(&self, group: Group<'_>) -> Result<(), FieldError> {
+        for (row, field) in group.fields().enumerate() {
+            if field.is_null() {
+                continue;
+            }
+            if field.length != N as i32 {
+                let fault = Fault::WrongLength;
+                return Err(FieldError { row, fault });
+            }
+            if let Err(fault) = (self.convert)(field.first::<N>()) {
+                return Err(FieldError { row, fault });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T, const N: usize, F> ColumnDecoder for FixedDecoder<T, N, F>
+where
+    T: ArrowPrimitiveType,
+    F: Fn([u8; N]) -> Result<T::Native, Fault> + Send + 'static,
+{
+    fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
+        self.values.reserve(fields.rows());
+        for (first_row, group) in fields.groups() {
+            let mask = self.decode_group(group);
+            let rows = group.rows();
+            if mask != low_bits(rows) {
+                self.find_fault(group)
+                    .map_err(|error| error.after(first_row))?;
+            }
+            self.validity.append(mask, rows);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, FieldError> {
+        let capacity = self.values.len();
+        let values = std::mem::replace(&mut self.values, Vec::with_capacity(capacity));
+        let array = PrimitiveArray::<T>::new(ScalarBuffer::from(values), self.validity.take());
+        Ok(Arc::new((self.wrap)(array)))
+    }
+}
+
+pub(super) fn char_decoder() -> Box<dyn ColumnDecoder> {
+    FixedDecoder::<Int8Type, 1, _>::boxed(|bytes| Ok(i8::from_be_bytes(bytes)), |array| array)
+}
+
+pub(super) fn int16_decoder() -> Box<dyn ColumnDecoder> {
+    FixedDecoder::<Int16Type, 2, _>::boxed(|bytes| Ok(i16::from_be_bytes(bytes)), |array| array)
+}
+
+pub(super) fn int32_decoder() -> Box<dyn ColumnDecoder> {
+    FixedDecoder::<Int32Type, 4, _>::boxed(|bytes| Ok(i32::from_be_bytes(bytes)), |array| array)
+}
+
+pub(super) fn int64_decoder() -> Box<dyn ColumnDecoder> {
+    FixedDecoder::<Int64Type, 8, _>::boxed(|bytes| Ok(i64::from_be_bytes(bytes)), |array| array)
+}
+
+pub(super) fn oid_decoder() -> Box<dyn ColumnDecoder> {
+    FixedDecoder::<Int64Type, 4, _>::boxed(
+        |bytes| Ok(i64::from(u32::from_be_bytes(bytes))),
+        |array| array,
+    )
+}
+
+pub(super) fn float32_decoder() -> Box<dyn ColumnDecoder> {
+    FixedDecoder::<Float32Type, 4, _>::boxed(|bytes| Ok(f32::from_be_bytes(bytes)), |array| array)
+}
+
+pub(super) fn float64_decoder() -> Box<dyn ColumnDecoder> {
+    FixedDecoder::<Float64Type, 8, _>::boxed(|bytes| Ok(f64::from_be_bytes(bytes)), |array| array)
+}

@@ -1,0 +1,62 @@
+//! The memory formula: what a run may hold at most, term by term.
+//!
+//! Every term is a limit that some part keeps; none is a measurement. A row that is larger than a
+//! batch is held whole, once more as a batch: at most one such row at a time in the whole run.
+
+use serde::Serialize;
+
+use crate::options::ExportOptions;
+use crate::store::PARTS_IN_FLIGHT;
+
+/// Code, runtime, TLS, connections, statistics: measured, rounded up.
+const BASE_BYTES: u64 = 32 << 20;
+/// Batches of one worker that exist at once: one being decoded, one waiting, one being encoded.
+const BATCHES: u64 = 3;
+/// A decoded batch against its COPY bytes: 16-byte decimals and 36-byte uuids outgrow them.
+const DECODED_PER_RAW: u64 = 2;
+
+/// The most memory a run would hold, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MemoryCeiling {
+    /// Fixed: code, runtime, connections, plan.
+    pub base: u64,
+    /// Of each worker: gathered rows, batches, the open row group, parts.
+    pub per_worker: u64,
+    /// Workers.
+    pub workers: u64,
+    /// `base + workers * per_worker`, for rows that fit a batch.
+    pub total: u64,
+}
+
+impl MemoryCeiling {
+    /// The ceiling of a run with these options.
+    #[must_use]
+    pub fn of(options: &ExportOptions) -> Self {
+        let batch = options.batch_bytes as u64;
+        let gathered = 2 * batch;
+        let decoded = BATCHES * DECODED_PER_RAW * batch;
+        // Pages being built lie beside the encoded bytes that a row group is cut by.
+        let row_group = options.row_group_bytes as u64 * 3 / 2;
+        let parts = (PARTS_IN_FLIGHT as u64 + 1) * options.part_bytes as u64;
+        let per_worker = gathered + decoded + row_group + parts;
+        let workers = options.workers.get() as u64;
+        Self {
+            base: BASE_BYTES,
+            per_worker,
+            workers,
+            total: BASE_BYTES + workers * per_worker,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_default_workers_stay_under_256_mib() {
+        let ceiling = MemoryCeiling::of(&ExportOptions::new(Vec::new()));
+        assert_eq!(ceiling.workers, 2);
+        assert!(ceiling.total < 256 << 20, "{ceiling:?}");
+    }
+}

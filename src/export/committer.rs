@@ -1,0 +1,217 @@
+//! The committer: sole owner of every manifest log of a run.
+//!
+//! It receives finished chunks over a bounded channel, gathers what is ready into one commit
+//! entry a table, and reports a table whose last chunk it committed. It never sees PostgreSQL,
+//! Arrow or an object's bytes.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::chunk::Totals;
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::progress::TableCounters;
+use crate::export::report::Retry;
+use crate::manifest::{
+    Appended, Change, ChunkEntry, Heartbeat, MAX_COMMIT_CHUNKS, ManifestLog, Orphans, finish,
+    totals_of,
+};
+
+/// A chunk whose object stands.
+pub(crate) struct Landed {
+    /// Index of the table.
+    pub(crate) table: usize,
+    /// What the manifest keeps of it.
+    pub(crate) entry: ChunkEntry,
+    /// The tries that failed before.
+    pub(crate) retries: Vec<Retry>,
+}
+
+/// What the committer is asked to do.
+pub(crate) enum Request {
+    /// Commit a chunk that landed.
+    Commit(Landed),
+    /// All of a table's chunks are committed and its schema was found unchanged: close it.
+    Complete {
+        /// Index of the table.
+        table: usize,
+    },
+}
+
+/// What the committer reports.
+pub(crate) enum Event {
+    /// Every chunk of the table is committed.
+    AllCommitted {
+        /// Index of the table.
+        table: usize,
+    },
+    /// The table's `_SUCCESS` stands.
+    Completed {
+        /// Index of the table.
+        table: usize,
+    },
+}
+
+/// One table's log, and what this run did to it.
+pub(crate) struct TableLog {
+    pub(crate) name: String,
+    pub(crate) log: ManifestLog,
+    pub(crate) heartbeat: Option<Heartbeat>,
+    pub(crate) counters: Arc<TableCounters>,
+    pub(crate) this_run: Totals,
+    pub(crate) retries: Vec<Retry>,
+    /// A later writer took over: nothing more is written.
+    pub(crate) fenced: bool,
+    pub(crate) completed: bool,
+}
+
+/// The committer of one run.
+pub(crate) struct Committer {
+    tables: Vec<TableLog>,
+}
+
+/// Why the committer stopped early.
+pub(crate) struct CommitFailure {
+    pub(crate) table: usize,
+    pub(crate) error: Error,
+}
+
+impl Committer {
+    pub(crate) fn new(tables: Vec<TableLog>) -> Self {
+        Self { tables }
+    }
+
+    pub(crate) fn tables(&self) -> &[TableLog] {
+        &self.tables
+    }
+
+    /// Serves requests until the channel closes or a commit fails; then hands the logs back.
+    ///
+    /// Dropped between requests: nothing is lost, the log is what counts. `events` must hold two
+    /// events a table, so that sending one never waits.
+    pub(crate) async fn serve(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        events: mpsc::Sender<Event>,
+    ) -> (Self, Option<CommitFailure>) {
+        let mut group = Vec::new();
+        while requests.recv_many(&mut group, MAX_COMMIT_CHUNKS).await > 0 {
+            if let Err(failure) = self.serve_group(std::mem::take(&mut group), &events).await {
+                return (self, Some(failure));
+            }
+        }
+        (self, None)
+    }
+
+    async fn serve_group(
+        &mut self,
+        group: Vec<Request>,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<(), CommitFailure> {
+        let mut ready: Vec<Vec<ChunkEntry>> = Vec::new();
+        ready.resize_with(self.tables.len(), Vec::new);
+        let mut complete = Vec::new();
+        for request in group {
+            match request {
+                Request::Commit(landed) => {
+                    self.tables[landed.table].retries.extend(landed.retries);
+                    ready[landed.table].push(landed.entry);
+                }
+                Request::Complete { table } => complete.push(table),
+            }
+        }
+        for (table, chunks) in ready.into_iter().enumerate() {
+            if !chunks.is_empty() {
+                let log = &mut self.tables[table];
+                log.commit(chunks).await.map_err(|error| CommitFailure { table, error })?;
+                if log.log.dataset().pending().next().is_none() {
+                    // The run holds the other end until the committer is done.
+                    let _ = events.send(Event::AllCommitted { table }).await;
+                }
+            }
+        }
+        for table in complete {
+            let log = &mut self.tables[table];
+            log.complete().await.map_err(|error| CommitFailure { table, error })?;
+            let _ = events.send(Event::Completed { table }).await;
+        }
+        Ok(())
+    }
+
+    /// Ends every unfinished table: `pause` when the run was asked to stop, else `fail` for the
+    /// table at fault (all of them, when it is none's fault alone) and `pause` for the rest.
+    /// Best effort: a log that cannot be written is taken over once its lease stands still.
+    pub(crate) async fn close(&mut self, fault: Option<usize>, kind: ErrorKind, reason: &str) {
+        for (index, table) in self.tables.iter_mut().enumerate() {
+            if let Some(heartbeat) = table.heartbeat.take() {
+                heartbeat.stop().await;
+            }
+            if table.completed || table.fenced {
+                continue;
+            }
+            let at_fault = kind != ErrorKind::Cancelled && fault.is_none_or(|fault| fault == index);
+            let change = if at_fault {
+                Change::Fail { message: reason.to_owned() }
+            } else {
+                Change::Pause { reason: reason.to_owned() }
+            };
+            if let Err(error) = table.append(change).await {
+                let table = &table.name;
+                tracing::warn!(%table, %error, "the end of this run could not be recorded");
+            }
+        }
+    }
+}
+
+impl TableLog {
+    async fn commit(&mut self, chunks: Vec<ChunkEntry>) -> Result<()> {
+        let sum = totals_of(chunks.iter());
+        self.append(Change::Commit { chunks }).await?;
+        self.counters.committed(sum.chunks);
+        self.this_run.add(&sum);
+        Ok(())
+    }
+
+    /// Deletes orphans, appends `complete`, writes `manifest.json` and `_SUCCESS`, in this order.
+    async fn complete(&mut self) -> Result<()> {
+        match self.log.delete_orphans().await? {
+            Orphans::Deleted { objects: 0, .. } => {}
+            Orphans::Deleted { objects, bytes } => {
+                let table = &self.name;
+                tracing::info!(%table, objects, bytes, "deleted what dead epochs left");
+            }
+            Orphans::Fenced => {
+                self.fenced = true;
+                return Err(fenced(&self.name));
+            }
+        }
+        let totals = self.log.dataset().totals();
+        self.append(Change::Complete { totals }).await?;
+        finish(self.log.root(), self.log.dataset()).await?;
+        self.completed = true;
+        if let Some(heartbeat) = self.heartbeat.take() {
+            heartbeat.stop().await;
+        }
+        Ok(())
+    }
+
+    async fn append(&mut self, change: Change) -> Result<()> {
+        match self.log.append(change).await? {
+            Appended::Committed => Ok(()),
+            Appended::Fenced { by, .. } => {
+                self.fenced = true;
+                Err(fenced(&self.name).with_advice(format!(
+                    "{by} owns it now: nothing that this run committed was lost; see `pgsluice status`"
+                )))
+            }
+        }
+    }
+}
+
+fn fenced(table: &str) -> Error {
+    Error::new(
+        ErrorKind::Fenced,
+        "a later writer took the dataset over; this one stopped and deleted nothing",
+    )
+    .with_table(table)
+}

@@ -1,0 +1,296 @@
+//! Tables out of PostgreSQL, as Parquet objects: the main use case.
+//!
+//! Owns the run as a whole: its order, its report, its record. The parts stand beside it:
+//! `prepare` (checks and decisions), `run` (tasks), `worker` (one chunk), `committer` (the
+//! manifest), `preview` (what a run would do).
+
+mod budget;
+mod committer;
+mod prepare;
+mod preview;
+mod progress;
+mod report;
+mod retry;
+mod run;
+mod worker;
+
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+pub use budget::MemoryCeiling;
+pub use preview::{ChunkPlan, ColumnPlan, PlanReport, TablePlan, plan};
+pub use progress::{Phase, Progress, TableProgress};
+pub use report::{ExportReport, Retry, TableReport};
+
+use crate::chunk::Totals;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::{Dataset, finish};
+use crate::options::ExportOptions;
+use crate::pg::{ConnectOptions, Keeper, KeeperOptions};
+use crate::plan::Decision;
+use crate::snapshot::{Consistency, Snapshot};
+use crate::store::{Root, layout};
+use committer::Committer;
+use prepare::{OpenedTable, Prepared};
+
+/// Asks a run to stop. Clones share one switch.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(CancellationToken);
+
+impl Cancel {
+    /// A switch that is not thrown.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the run to stop: running chunks get ten seconds to end, then they are dropped. What
+    /// is committed stays, and the run ends with [`ErrorKind::Cancelled`].
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    /// Whether the run was asked to stop.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+/// Exports tables under one snapshot to datasets below `root`, and resumes what an earlier run
+/// with the same options left unfinished.
+///
+/// Memory is bounded as [`plan`] tells. Dropped: connections close, uploads are aborted, and the
+/// logs stay as after a crash; use `cancel` to stop cleanly.
+///
+/// # Errors
+///
+/// Every [`ErrorKind`] but `Internal` can come from outside. Chunks that were committed stay
+/// committed, whatever the error: the same call goes on from there.
+pub async fn export(
+    source: &ConnectOptions,
+    root: &Root,
+    options: &ExportOptions,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<ExportReport> {
+    let ended = run(source, root, options, progress, &cancel.0).await;
+    progress.enter(Phase::Done);
+    ended
+}
+
+async fn run(
+    source: &ConnectOptions,
+    root: &Root,
+    options: &ExportOptions,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<ExportReport> {
+    let clock = Instant::now();
+    options.validate()?;
+    let run_id = new_run_id();
+    progress.enter(Phase::Preparing);
+    let prepared = tokio::select! {
+        prepared = prepare(source, root, options, progress, &run_id) => prepared?,
+        () = cancel.cancelled() => return Err(cancelled()),
+    };
+    let (keeper, prepared) = prepared;
+    let mut outcome = Outcome::new(keeper.snapshot().clone(), &prepared);
+    let (done, to_do): (Vec<_>, Vec<_>) =
+        prepared.into_iter().partition(|table| table.decision == Decision::Complete);
+    for table in done {
+        outcome.was_complete(table).await?;
+    }
+    let mut opened = Vec::new();
+    let opening =
+        prepare::open_tables(&keeper, to_do, options, progress, &mut opened).await;
+    if let Err(error) = opening {
+        let logs = opened.into_iter().map(|table| table.log).collect();
+        let reason = worker::one_line(&error);
+        Committer::new(logs).close(None, ErrorKind::Cancelled, &reason).await;
+        return Err(error);
+    }
+    outcome.opened(&opened);
+    progress.enter(Phase::Exporting);
+    let ended = run::run_tables(source, &keeper, &run_id, options, opened, cancel).await;
+    ended.outcome?;
+    progress.enter(Phase::Finishing);
+    keeper.release().await?;
+    outcome.completed(&ended.committer, &ended.work);
+    let report = outcome.report(run_id, clock.elapsed());
+    if report.tables.len() > 1 {
+        write_run_record(root, &report).await?;
+    }
+    Ok(report)
+}
+
+/// Everything before the first write, but for the probe of the store.
+async fn prepare(
+    source: &ConnectOptions,
+    root: &Root,
+    options: &ExportOptions,
+    progress: &Progress,
+    run_id: &str,
+) -> Result<(Keeper, Vec<Prepared>)> {
+    root.probe().await?;
+    let keeper = Keeper::open(
+        source,
+        &options.tables,
+        &KeeperOptions {
+            lock_timeout: options.lock_timeout,
+            snapshot: options.snapshot.clone(),
+            purpose: format!("pgsluice {run_id} keeper"),
+        },
+    )
+    .await?;
+    progress.enter(Phase::Planning);
+    let prepared = prepare::prepare_tables(&keeper, root, options).await?;
+    if !options.takeover {
+        prepare::refuse_live_writers(&prepared, options.lease_interval).await?;
+    }
+    Ok((keeper, prepared))
+}
+
+/// What is gathered for the report while a run goes on.
+struct Outcome {
+    snapshot: Snapshot,
+    used_snapshot: bool,
+    order: Vec<String>,
+    tables: Vec<TableReport>,
+    skipped: Vec<u64>,
+    seen: Vec<Snapshot>,
+    warnings: Vec<String>,
+}
+
+impl Outcome {
+    fn new(snapshot: Snapshot, prepared: &[Prepared]) -> Self {
+        let mut warnings = Vec::new();
+        for table in prepared {
+            let name = &table.schema.name;
+            match &table.decision {
+                Decision::Continue { mixed: true, .. } => warnings.push(format!(
+                    "{name}: the snapshot of the earlier run is gone; chunks that are still to be \
+                     read go on under a new one, and the dataset is mixed (--require-consistent \
+                     starts it again instead)"
+                )),
+                Decision::Start { reason } if table.dataset.is_some() => {
+                    warnings.push(format!("{name}: started again from the beginning: {reason}"));
+                }
+                _ => {}
+            }
+        }
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        Self {
+            snapshot,
+            used_snapshot: false,
+            order: prepared.iter().map(|table| table.schema.name.to_string()).collect(),
+            tables: Vec::new(),
+            skipped: Vec::new(),
+            seen: Vec::new(),
+            warnings,
+        }
+    }
+
+    /// A dataset that was complete: its closing files are written if a crash left them out.
+    async fn was_complete(&mut self, table: Prepared) -> Result<()> {
+        let Some(dataset) = table.dataset else {
+            return Err(Error::new(ErrorKind::Internal, "a complete dataset has no log"));
+        };
+        finish(&table.root, &dataset).await?;
+        let chunks = dataset.committed.len() as u64;
+        self.add(&dataset, &table.root, Totals::default(), chunks, Vec::new(), true);
+        Ok(())
+    }
+
+    fn opened(&mut self, opened: &[OpenedTable]) {
+        self.used_snapshot = !opened.is_empty();
+        self.skipped = opened.iter().map(|table| table.chunks_skipped).collect();
+    }
+
+    fn completed(&mut self, committer: &Committer, work: &worker::Work) {
+        let skipped = std::mem::take(&mut self.skipped);
+        for ((log, table), skipped) in committer.tables().iter().zip(&work.tables).zip(skipped) {
+            let retries = log.retries.clone();
+            self.add(log.log.dataset(), &table.root, log.this_run, skipped, retries, false);
+        }
+    }
+
+    fn add(
+        &mut self,
+        dataset: &Dataset,
+        root: &Root,
+        this_run: Totals,
+        chunks_skipped: u64,
+        retries: Vec<Retry>,
+        was_complete: bool,
+    ) {
+        let used = dataset.used_snapshots();
+        for snapshot in used {
+            if !self.seen.iter().any(|seen| seen.is_same(snapshot)) {
+                self.seen.push(snapshot.clone());
+            }
+        }
+        self.tables.push(TableReport {
+            table: dataset.schema.name.to_string(),
+            root: root.url(),
+            manifest: format!("{}/{}", root.url().trim_end_matches('/'), layout::MANIFEST),
+            was_complete,
+            consistency: dataset.consistency(),
+            epoch: dataset.epoch,
+            totals: dataset.totals(),
+            this_run,
+            chunks_skipped,
+            retries,
+        });
+    }
+
+    fn report(mut self, run_id: String, wall: std::time::Duration) -> ExportReport {
+        let order = |table: &TableReport| self.order.iter().position(|name| name == &table.table);
+        self.tables.sort_by_key(order);
+        let consistency = if self.seen.len() > 1 {
+            Consistency::Mixed
+        } else {
+            Consistency::Snapshot
+        };
+        if consistency == Consistency::Mixed
+            && self.tables.iter().all(|table| table.consistency == Consistency::Snapshot)
+        {
+            self.warnings.push(format!(
+                "each table was read under one snapshot, but the {} tables under {} different ones",
+                self.tables.len(),
+                self.seen.len()
+            ));
+        }
+        ExportReport {
+            run_id,
+            consistency,
+            snapshot: self.used_snapshot.then_some(self.snapshot),
+            tables: self.tables,
+            warnings: self.warnings,
+            wall,
+        }
+    }
+}
+
+/// A run over several tables keeps a record beside them.
+async fn write_run_record(root: &Root, report: &ExportReport) -> Result<()> {
+    let record = serde_json::to_vec_pretty(report).map_err(|error| {
+        Error::new(ErrorKind::Internal, "the run record could not be written as JSON")
+            .with_source(error)
+    })?;
+    let key = format!("{}/{}.json", layout::RUNS_DIR, report.run_id);
+    root.put(&key, record.into()).await.map(drop)
+}
+
+/// Sortable by time, and unique: `20261122T133000Z-5f2a9c01`.
+fn new_run_id() -> String {
+    let now = chrono::Utc::now().format("%Y%m%dT%H%M%SZ");
+    format!("{now}-{:08x}", rand::random::<u32>())
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the run was asked to stop")
+}

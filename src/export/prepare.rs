@@ -1,0 +1,269 @@
+//! From options to work: everything a run does before its first chunk is read.
+//!
+//! Owns the order of the checks. Until [`open_tables`] nothing is written under any root, so a
+//! refusal leaves everything as it was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+
+use crate::chunk::{ChunkId, Plan, Totals};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::committer::TableLog;
+use crate::export::progress::Progress;
+use crate::export::worker::{Job, TableWork};
+use crate::manifest::{
+    Dataset, ExportConfig, Heartbeat, Liveness, ManifestLog, OpenRequest, Opened, PlanRequest, State,
+    WriterInfo, check_committed, is_alive,
+};
+use crate::mapping::{TableMapping, map_table};
+use crate::options::ExportOptions;
+use crate::pg::{Keeper, catalog};
+use crate::plan::{Decision, check_filter, decide, plan_table};
+use crate::store::{Root, layout};
+use crate::table::TableSchema;
+
+/// A table whose place and past are known.
+pub(crate) struct Prepared {
+    pub(crate) schema: TableSchema,
+    pub(crate) mapping: TableMapping,
+    pub(crate) root: Root,
+    pub(crate) dataset: Option<Dataset>,
+    pub(crate) decision: Decision,
+    config: ExportConfig,
+    /// The plan of a table that is started.
+    plan: Option<Plan>,
+}
+
+/// A table that this run has opened an epoch for.
+pub(crate) struct OpenedTable {
+    pub(crate) work: TableWork,
+    pub(crate) log: TableLog,
+    pub(crate) chunks_skipped: u64,
+}
+
+/// Chooses the columns, maps the types, reads the manifest, and decides what is to be done.
+pub(crate) async fn prepare_tables(
+    keeper: &Keeper,
+    root: &Root,
+    options: &ExportOptions,
+) -> Result<Vec<Prepared>> {
+    let mut prepared: Vec<Prepared> = Vec::with_capacity(keeper.tables().len());
+    for table in keeper.tables() {
+        let name = table.name.to_string();
+        let one = prepare_table(keeper, table, root, options)
+            .await
+            .map_err(|error| error.with_table(name))?;
+        if let Some(twin) = prepared.iter().find(|other| other.root.url() == one.root.url()) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("--layout puts {} and {} into one folder", twin.schema.name, table.name),
+            ));
+        }
+        prepared.push(one);
+    }
+    Ok(prepared)
+}
+
+async fn prepare_table(
+    keeper: &Keeper,
+    table: &TableSchema,
+    root: &Root,
+    options: &ExportOptions,
+) -> Result<Prepared> {
+    let schema =
+        catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
+    let mapping = map_table(&schema.columns)?;
+    if let Some(filter) = &options.filter {
+        check_filter(keeper.session(), &schema.name, filter).await?;
+    }
+    let root = root.child(&layout::dataset_folder(&options.layout, &schema.name)?)?;
+    let config = config_of(keeper, &schema, options);
+    let dataset = ManifestLog::load(&root).await?;
+    let lost = match &dataset {
+        Some(dataset) => lost_chunks(&root, dataset).await?,
+        None => Vec::new(),
+    };
+    let decision = decide(
+        dataset.as_ref(),
+        lost,
+        &config,
+        &schema,
+        keeper.snapshot(),
+        options.require_consistent,
+    )?;
+    let plan = match decision {
+        Decision::Start { .. } => Some(plan_table(keeper.session(), &schema, options).await?),
+        Decision::Continue { .. } | Decision::Complete => None,
+    };
+    Ok(Prepared {
+        schema,
+        mapping,
+        root,
+        dataset,
+        decision,
+        config,
+        plan,
+    })
+}
+
+fn config_of(keeper: &Keeper, schema: &TableSchema, options: &ExportOptions) -> ExportConfig {
+    ExportConfig {
+        table: schema.name.clone(),
+        columns: options.columns.clone(),
+        exclude_columns: options.exclude_columns.clone(),
+        filter: options.filter.clone(),
+        chunk_by: options.chunk_by.clone(),
+        chunk_rows: options.chunk_rows,
+        chunk_bytes: options.chunk_bytes,
+        compression: options.compression,
+        row_group_bytes: options.row_group_bytes as u64,
+        profile: "portable".to_owned(),
+        database: keeper.session().database().to_owned(),
+        system_identifier: keeper.snapshot().system_identifier,
+    }
+}
+
+/// Refuses datasets that another writer is alive on. Waits up to three lease intervals for one
+/// that has not said its end.
+///
+/// # Errors
+///
+/// [`ErrorKind::Conflict`], naming the owner.
+pub(crate) async fn refuse_live_writers(tables: &[Prepared], interval: Duration) -> Result<()> {
+    let open = tables.iter().filter_map(|table| {
+        let dataset = table.dataset.as_ref()?;
+        let ended = matches!(dataset.state, State::Complete | State::Paused | State::Failed);
+        (!ended).then_some((table, dataset))
+    });
+    try_join_all(open.map(|(table, dataset)| async move {
+        match is_alive(&table.root, dataset, interval).await? {
+            Liveness::Dead => Ok(()),
+            Liveness::Alive { by, .. } => Err(Error::new(
+                ErrorKind::Conflict,
+                format!("{by} is exporting to {}", table.root.url()),
+            )
+            .with_table(table.schema.name.to_string())
+            .with_advice(
+                "wait for it or stop it; --takeover fences it and goes on from what it committed",
+            )),
+        }
+    }))
+    .await
+    .map(drop)
+}
+
+/// Opens the next epoch of every table, and starts its heartbeat. On an error `opened` holds the
+/// tables that were opened before, for the caller to close.
+pub(crate) async fn open_tables(
+    keeper: &Keeper,
+    prepared: Vec<Prepared>,
+    options: &ExportOptions,
+    progress: &Progress,
+    opened: &mut Vec<OpenedTable>,
+) -> Result<()> {
+    for table in prepared {
+        let name = table.schema.name.to_string();
+        let one = open_table(keeper, table, options, progress)
+            .await
+            .map_err(|error| error.with_table(name))?;
+        opened.push(one);
+    }
+    Ok(())
+}
+
+async fn open_table(
+    keeper: &Keeper,
+    table: Prepared,
+    options: &ExportOptions,
+    progress: &Progress,
+) -> Result<OpenedTable> {
+    let name = table.schema.name.to_string();
+    let (plan, reason) = match (table.decision, table.plan) {
+        (Decision::Continue { discard, .. }, _) => {
+            (PlanRequest::Keep { discard }, "resumed".to_owned())
+        }
+        (Decision::Start { reason }, Some(plan)) => (PlanRequest::New(plan), reason),
+        (Decision::Start { .. } | Decision::Complete, _) => {
+            return Err(Error::new(ErrorKind::Internal, "there is nothing to open the table for"));
+        }
+    };
+    let request = OpenRequest {
+        writer: WriterInfo::current(),
+        config: table.config,
+        schema: table.schema.clone(),
+        snapshot: keeper.snapshot().clone(),
+        plan,
+        reason,
+        takeover: options.takeover,
+    };
+    let log = match ManifestLog::open_epoch(&table.root, table.dataset, request).await? {
+        Opened::Open(log) => *log,
+        Opened::Taken { by, epoch } => {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("{by} opened epoch {epoch} of {} first", table.root.url()),
+            )
+            .with_advice("wait for it or stop it; nothing was touched"));
+        }
+    };
+    let heartbeat = Heartbeat::start(
+        log.root().clone(),
+        log.fence(),
+        &log.dataset().writer,
+        options.lease_interval,
+    );
+    let dataset = log.dataset();
+    let counters = progress.add_table(name.clone());
+    let skipped = dataset.committed.len() as u64;
+    let pending_rows = dataset.pending().map(|chunk| chunk.estimated_rows).sum();
+    counters.plan(dataset.plan.chunks.len() as u64, skipped, pending_rows);
+    let work = TableWork {
+        schema: table.schema,
+        mapping: table.mapping,
+        plan: dataset.plan.clone(),
+        root: table.root,
+        epoch: dataset.epoch,
+        snapshot_index: dataset.snapshot,
+        fence: log.fence(),
+        counters: Arc::clone(&counters),
+    };
+    let log = TableLog {
+        name,
+        log,
+        heartbeat: Some(heartbeat),
+        counters,
+        this_run: Totals::default(),
+        retries: Vec::new(),
+        fenced: false,
+        completed: false,
+    };
+    Ok(OpenedTable { work, log, chunks_skipped: skipped })
+}
+
+/// Committed chunks of an unfinished dataset whose objects are gone or differ.
+async fn lost_chunks(root: &Root, dataset: &Dataset) -> Result<Vec<ChunkId>> {
+    if matches!(dataset.state, State::Complete | State::Planning) {
+        return Ok(Vec::new());
+    }
+    let lost = check_committed(root, dataset).await?;
+    if !lost.is_empty() {
+        tracing::warn!(
+            table = %dataset.schema.name, chunks = lost.len(),
+            "objects of committed chunks are gone or differ; their chunks are read again"
+        );
+    }
+    Ok(lost)
+}
+
+/// The chunks of all opened tables that are still to be read, table after table.
+pub(crate) fn pending_jobs(opened: &[OpenedTable]) -> Vec<Job> {
+    let chunks = |(table, opened): (usize, &OpenedTable)| {
+        let pending = opened.log.log.dataset().pending();
+        pending
+            .map(|chunk| Job { table, chunk: chunk.id.0 as usize })
+            .collect::<Vec<_>>()
+    };
+    opened.iter().enumerate().flat_map(chunks).collect()
+}

@@ -1,0 +1,364 @@
+//! Workers: each takes chunks in turn, reads one over its own connection under the run's
+//! snapshot, and lands it as an object. The one place that touches both `pg` and `store`.
+//!
+//! A worker never sees the manifest: a finished chunk leaves as a [`ChunkEntry`] over a bounded
+//! channel. Two stages run side by side, receive-and-decode (`read`) and encode-and-upload
+//! (`write`), joined by a channel of one batch, so that a slow store stops the socket.
+
+mod read;
+mod write;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use chrono::Utc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::chunk::{Chunk, Plan};
+use crate::copy::{CopyDecoder, CopySummary};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::committer::{Landed, Request};
+use crate::export::progress::TableCounters;
+use crate::export::report::Retry;
+use crate::export::retry::wait_after;
+use crate::manifest::{ChunkEntry, Fence, ObjectEntry};
+use crate::mapping::{SelectAs, TableMapping};
+use crate::options::ExportOptions;
+use crate::pg::{ConnectOptions, Session, sql};
+use crate::snapshot::Snapshot;
+use crate::store::Root;
+use crate::table::{RelationKind, TableSchema};
+
+/// Batches between the two stages of a worker.
+const BATCHES_IN_FLIGHT: usize = 1;
+/// A row larger than this many batches is oversize: one of them at a time in the whole run.
+const OVERSIZE_BATCHES: usize = 4;
+
+/// What every worker of a run shares.
+pub(crate) struct Work {
+    pub(crate) source: ConnectOptions,
+    pub(crate) options: ExportOptions,
+    pub(crate) run_id: String,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) tables: Vec<TableWork>,
+    /// What there is to do: indexes into `tables` and into that table's plan.
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) next_job: AtomicUsize,
+    /// One permit: at most one worker at a time holds a row that is larger than its batch.
+    pub(crate) oversize: Arc<Semaphore>,
+    /// Take no further chunk.
+    pub(crate) stop: CancellationToken,
+    /// Drop the running chunk.
+    pub(crate) abandon: CancellationToken,
+}
+
+/// One table, as workers see it.
+pub(crate) struct TableWork {
+    pub(crate) schema: TableSchema,
+    pub(crate) mapping: TableMapping,
+    pub(crate) plan: Plan,
+    pub(crate) root: Root,
+    pub(crate) epoch: u64,
+    pub(crate) snapshot_index: u32,
+    pub(crate) fence: Fence,
+    pub(crate) counters: Arc<TableCounters>,
+}
+
+/// One chunk to be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Job {
+    pub(crate) table: usize,
+    pub(crate) chunk: usize,
+}
+
+/// A worker's end before its work was done.
+pub(crate) struct Failure {
+    pub(crate) table: usize,
+    pub(crate) error: Error,
+}
+
+/// Works until no chunk is left, the run is stopped, or a chunk fails for good.
+///
+/// Dropped: the running COPY is cancelled and its upload is left to its own abort.
+pub(crate) async fn work(
+    work: Arc<Work>,
+    number: usize,
+    requests: mpsc::Sender<Request>,
+) -> Result<(), Failure> {
+    let mut connection = Connection::new(Arc::clone(&work), number);
+    while let Some(job) = work.take_job() {
+        let attempt = connection.read_with_retries(job).await;
+        let (entry, retries) = attempt.map_err(|error| work.blame(job, error))?;
+        let landed = Landed { table: job.table, entry, retries };
+        if requests.send(Request::Commit(landed)).await.is_err() {
+            // The committer has stopped, and says why itself.
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+impl Work {
+    fn take_job(&self) -> Option<Job> {
+        if self.stop.is_cancelled() {
+            return None;
+        }
+        let next = self.next_job.fetch_add(1, Ordering::Relaxed);
+        self.jobs.get(next).copied()
+    }
+
+    fn chunk(&self, job: Job) -> (&TableWork, &Chunk) {
+        let table = &self.tables[job.table];
+        (table, &table.plan.chunks[job.chunk])
+    }
+
+    fn blame(&self, job: Job, error: Error) -> Failure {
+        let (table, chunk) = self.chunk(job);
+        let error = error.with_table(table.schema.name.to_string()).with_chunk(chunk.id);
+        Failure {
+            table: job.table,
+            error,
+        }
+    }
+}
+
+/// A worker's connection, made anew after a failure.
+struct Connection {
+    work: Arc<Work>,
+    number: usize,
+    session: Option<Session>,
+}
+
+impl Connection {
+    fn new(work: Arc<Work>, number: usize) -> Self {
+        Self {
+            work,
+            number,
+            session: None,
+        }
+    }
+
+    async fn read_with_retries(&mut self, job: Job) -> Result<(ChunkEntry, Vec<Retry>)> {
+        let work = Arc::clone(&self.work);
+        let (table, chunk) = work.chunk(job);
+        let mut retries = Vec::new();
+        loop {
+            let attempt = retries.len() as u32 + 1;
+            let before = Tried::default();
+            match self.read_chunk(table, chunk, attempt, &before).await {
+                Ok(entry) => return Ok((entry, retries)),
+                Err(error) if error.is_retryable() && attempt < work.options.chunk_attempts => {
+                    before.take_back(&table.counters);
+                    tracing::warn!(
+                        table = %table.schema.name, chunk = %chunk.id, attempt,
+                        error = one_line(&error), "chunk failed, trying again"
+                    );
+                    retries.push(Retry {
+                        chunk: chunk.id,
+                        attempt,
+                        reason: one_line(&error),
+                    });
+                    self.session = None;
+                    self.wait(attempt).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn wait(&self, attempt: u32) -> Result<()> {
+        tokio::select! {
+            () = tokio::time::sleep(wait_after(attempt, rand::random())) => Ok(()),
+            () = self.work.stop.cancelled() => Err(cancelled()),
+        }
+    }
+
+    async fn read_chunk(
+        &mut self,
+        table: &TableWork,
+        chunk: &Chunk,
+        attempt: u32,
+        tried: &Tried,
+    ) -> Result<ChunkEntry> {
+        let work = Arc::clone(&self.work);
+        let started_at = Utc::now();
+        let clock = Instant::now();
+        let mut decoder = new_decoder(table, chunk, &work.options);
+        let (feed, batches) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let object = write::ObjectTask::new(&work, table, chunk, tried.clone())?;
+        let encoded = tokio::spawn(object.run(batches));
+        let reading = self.read(table, chunk, &mut decoder, feed, tried);
+        let read = tokio::select! {
+            read = reading => read,
+            () = work.abandon.cancelled() => Err(cancelled()),
+        };
+        // The second stage ends by itself: its channel is closed now, with or without an end mark.
+        let written = encoded.await.map_err(|panic| {
+            Error::new(ErrorKind::Internal, "the encoding task stopped").with_source(panic)
+        })?;
+        let (summary, object) = both(read, written)?;
+        let relation = table.plan.relation_of(chunk);
+        Ok(ChunkEntry {
+            chunk: chunk.id,
+            range: chunk.range.clone(),
+            relation: relation.name.clone(),
+            predicate: sql::predicate(&chunk.range).unwrap_or_default(),
+            snapshot: table.snapshot_index,
+            lsn: work.snapshot.lsn,
+            rows: summary.rows,
+            copy_bytes: summary.bytes,
+            digest: summary.digest.to_string(),
+            null_counts: summary.null_counts,
+            objects: object.into_iter().collect(),
+            started_at,
+            wall_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+            attempts: attempt,
+        })
+    }
+
+    /// Stage one, from a connection that stands under the run's snapshot.
+    async fn read(
+        &mut self,
+        table: &TableWork,
+        chunk: &Chunk,
+        decoder: &mut CopyDecoder,
+        feed: mpsc::Sender<read::Feed>,
+        tried: &Tried,
+    ) -> Result<CopySummary> {
+        let relation = table.plan.relation_of(chunk);
+        let select = sql::chunk_select(
+            relation,
+            &chunk.range,
+            &select_list(&table.schema, &table.mapping),
+            self.work.options.filter.as_deref(),
+        );
+        let work = Arc::clone(&self.work);
+        let session = self.connected().await?;
+        session.join_snapshot(&work.snapshot).await?;
+        session.lock_nowait(&relation.name, leaf_kind(table.schema.kind)).await?;
+        let reading = read::Reading {
+            oversize: &work.oversize,
+            oversize_bytes: OVERSIZE_BATCHES * work.options.batch_bytes,
+            counters: &table.counters,
+            tried,
+            feed,
+        };
+        let summary = reading.run(session, &select, decoder).await?;
+        session.commit().await?;
+        Ok(summary)
+    }
+
+    async fn connected(&mut self) -> Result<&Session> {
+        let purpose = format!("pgsluice {} worker {}", self.work.run_id, self.number);
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.work.source.connect(&purpose).await?,
+        };
+        Ok(self.session.insert(session))
+    }
+}
+
+fn new_decoder(table: &TableWork, chunk: &Chunk, options: &ExportOptions) -> CopyDecoder {
+    let limits = crate::copy::BatchLimits {
+        bytes: options.batch_bytes,
+        rows: options.batch_rows,
+    };
+    let decoder = CopyDecoder::new(&table.mapping, limits);
+    let relation = table.plan.relation_of(chunk);
+    let key = relation.key.as_ref().filter(|_| options.show_row_key);
+    let column = key.and_then(|key| table.schema.columns.iter().position(|c| &c.name == key));
+    decoder.with_row_key(column, &table.mapping)
+}
+
+/// The columns of a chunk's `SELECT`, as the mapping wants them sent.
+pub(crate) fn select_list(schema: &TableSchema, mapping: &TableMapping) -> Vec<sql::SelectColumn> {
+    let columns = schema.columns.iter().zip(&mapping.columns);
+    columns
+        .map(|(column, mapped)| sql::SelectColumn {
+            name: column.name.clone(),
+            as_text: mapped.select == SelectAs::Text,
+        })
+        .collect()
+}
+
+/// The leaves of a partitioned table are tables.
+fn leaf_kind(kind: RelationKind) -> RelationKind {
+    match kind {
+        RelationKind::Partitioned => RelationKind::Table,
+        other => other,
+    }
+}
+
+/// The outcome of both stages. A second stage that failed explains why the first could not go
+/// on; one that was merely cut short has nothing to say.
+fn both(
+    read: Result<CopySummary>,
+    written: Result<write::Written>,
+) -> Result<(CopySummary, Option<ObjectEntry>)> {
+    let written = written?;
+    let summary = read?;
+    let object = match written {
+        write::Written::Object(object) => Some(object),
+        write::Written::Nothing => None,
+        write::Written::Aborted => {
+            let message = "the object was abandoned though its rows were all read";
+            return Err(Error::new(ErrorKind::Internal, message));
+        }
+    };
+    let encoded = object.as_ref().map_or(0, |object| object.rows);
+    if encoded != summary.rows {
+        let message = format!("{} rows were received and {encoded} encoded", summary.rows);
+        return Err(Error::new(ErrorKind::Internal, message));
+    }
+    Ok((summary, object))
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the run was asked to stop")
+}
+
+/// What one try of a chunk has counted so far, so that a failed try can be taken back.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Tried(Arc<TriedCounts>);
+
+#[derive(Debug, Default)]
+struct TriedCounts {
+    rows: AtomicU64,
+    copy_bytes: AtomicU64,
+    object_bytes: AtomicU64,
+}
+
+impl Tried {
+    fn received(&self, counters: &TableCounters, rows: u64, copy_bytes: u64) {
+        counters.received(rows, copy_bytes);
+        self.0.rows.fetch_add(rows, Ordering::Relaxed);
+        self.0.copy_bytes.fetch_add(copy_bytes, Ordering::Relaxed);
+    }
+
+    fn encoded(&self, counters: &TableCounters, object_bytes: u64) {
+        counters.encoded(object_bytes);
+        self.0.object_bytes.fetch_add(object_bytes, Ordering::Relaxed);
+    }
+
+    fn take_back(&self, counters: &TableCounters) {
+        counters.retried(
+            self.0.rows.load(Ordering::Relaxed),
+            self.0.copy_bytes.load(Ordering::Relaxed),
+            self.0.object_bytes.load(Ordering::Relaxed),
+        );
+    }
+}
+
+/// An error and its causes on one line, for logs, reports and the manifest.
+pub(crate) fn one_line(error: &Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}

@@ -1,0 +1,88 @@
+//! Stage one of a worker: COPY bytes in, record batches out.
+//!
+//! Owns the order of things on the connection. It knows no store; the decoder knows no socket.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::Tried;
+use crate::copy::{CopyDecoder, CopySummary};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::progress::TableCounters;
+use crate::pg::Session;
+
+/// Held by every batch that an oversize row went into.
+type Permit = Arc<OwnedSemaphorePermit>;
+
+/// What passes between the stages. A channel that closes without `End` was cut short.
+pub(crate) enum Feed {
+    /// Rows, and the permit that keeps oversize rows of other workers back until these are encoded.
+    Batch(RecordBatch, Option<Permit>),
+    /// All rows of the chunk have been sent, and the server has said so.
+    End,
+}
+
+/// One reading of one chunk.
+pub(crate) struct Reading<'a> {
+    pub(crate) oversize: &'a Arc<Semaphore>,
+    /// A row above this waits for the run's one permit.
+    pub(crate) oversize_bytes: usize,
+    pub(crate) counters: &'a TableCounters,
+    pub(crate) tried: &'a Tried,
+    pub(crate) feed: mpsc::Sender<Feed>,
+}
+
+impl Reading<'_> {
+    /// Reads the whole stream: the chunk's rows, the trailer, and the server's word that it ended.
+    ///
+    /// Dropped: the COPY is cancelled.
+    pub(crate) async fn run(
+        self,
+        session: &Session,
+        select: &str,
+        decoder: &mut CopyDecoder,
+    ) -> Result<CopySummary> {
+        let mut stream = session.copy_out(select).await?;
+        while let Some(bytes) = stream.next().await? {
+            let permit = self.permit_for(bytes.len()).await;
+            decoder.push(&bytes)?;
+            self.tried.received(self.counters, 0, bytes.len() as u64);
+            drop(bytes);
+            while permit.is_some() && self.send_batch(decoder, &permit).await? {}
+            while decoder.is_batch_ready() {
+                self.send_batch(decoder, &None).await?;
+            }
+        }
+        while self.send_batch(decoder, &None).await? {}
+        let summary = decoder.finish()?;
+        self.feed.send(Feed::End).await.map_err(|_| stopped())?;
+        Ok(summary)
+    }
+
+    /// The server sends one row a frame: a frame beyond the limit is one oversize row.
+    async fn permit_for(&self, frame_bytes: usize) -> Option<Permit> {
+        if frame_bytes <= self.oversize_bytes {
+            return None;
+        }
+        // Never closed: the run owns it.
+        Arc::clone(self.oversize).acquire_owned().await.ok().map(Arc::new)
+    }
+
+    /// Sends the next batch, full or not; says whether there was one.
+    async fn send_batch(&self, decoder: &mut CopyDecoder, permit: &Option<Permit>) -> Result<bool> {
+        let Some(batch) = decoder.take_batch()? else {
+            return Ok(false);
+        };
+        self.tried.received(self.counters, batch.num_rows() as u64, 0);
+        let feed = Feed::Batch(batch, permit.clone());
+        self.feed.send(feed).await.map_err(|_| stopped())?;
+        Ok(true)
+    }
+}
+
+/// The other stage ended first; its own error is the one that counts.
+fn stopped() -> Error {
+    Error::new(ErrorKind::Internal, "the encoding stage ended early")
+}

@@ -1,0 +1,213 @@
+//! Stage two of a worker: record batches in, one Parquet object out.
+//!
+//! Owns the object's life: begun with the first row, completed only after the fence was found
+//! open, counted only after its footer was read back. It knows no connection.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use tokio::sync::mpsc;
+
+use super::read::Feed;
+use super::{TableWork, Tried, Work};
+use crate::chunk::Chunk;
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::progress::TableCounters;
+use crate::file::{Footer, ParquetEncoder, ParquetOptions, read_footer};
+use crate::manifest::{Fence, ObjectEntry};
+use crate::store::{Root, Upload, layout};
+
+/// Bytes at an object's end that hold most footers; a longer footer is read again, exactly.
+const FOOTER_GUESS_BYTES: u64 = 64 << 10;
+
+/// How stage two ended.
+pub(crate) enum Written {
+    /// The object stands, whole.
+    Object(ObjectEntry),
+    /// The chunk has no rows, and no object.
+    Nothing,
+    /// The feed was cut short; what had been uploaded was aborted.
+    Aborted,
+}
+
+/// The making of one chunk's object.
+pub(crate) struct ObjectTask {
+    root: Root,
+    key: String,
+    schema: SchemaRef,
+    parquet: ParquetOptions,
+    part_bytes: usize,
+    /// Whether the object is made even without rows: the first chunk carries the schema.
+    always: bool,
+    fence: Fence,
+    counters: Arc<TableCounters>,
+    tried: Tried,
+}
+
+impl ObjectTask {
+    pub(crate) fn new(
+        work: &Work,
+        table: &TableWork,
+        chunk: &Chunk,
+        tried: Tried,
+    ) -> Result<Self> {
+        let relation = table.plan.relation_of(chunk);
+        let sorted = relation.key.as_ref().filter(|_| relation.ordered && is_key_range(chunk));
+        let sorted_by =
+            sorted.and_then(|key| table.schema.columns.iter().position(|c| &c.name == key));
+        Ok(Self {
+            root: table.root.clone(),
+            key: layout::object_key(chunk, table.epoch),
+            schema: Arc::clone(&table.mapping.schema),
+            parquet: ParquetOptions {
+                compression: work.options.compression,
+                row_group_bytes: work.options.row_group_bytes,
+                sorted_by,
+                metadata: describe(work, table, chunk)?,
+            },
+            part_bytes: work.options.part_bytes,
+            always: chunk.id.0 == 0,
+            fence: table.fence.clone(),
+            counters: Arc::clone(&table.counters),
+            tried,
+        })
+    }
+
+    /// Encodes and uploads until the feed ends.
+    ///
+    /// Dropped: the upload aborts itself, best effort.
+    pub(crate) async fn run(self, mut feed: mpsc::Receiver<Feed>) -> Result<Written> {
+        let mut object: Option<OpenObject> = None;
+        loop {
+            match feed.recv().await {
+                Some(Feed::Batch(batch, permit)) => {
+                    let open = self.opened(object.take())?;
+                    object = Some(self.write(open, &batch).await?);
+                    drop(permit);
+                }
+                Some(Feed::End) => break,
+                None => {
+                    if let Some(open) = object {
+                        open.upload.abort().await;
+                    }
+                    return Ok(Written::Aborted);
+                }
+            }
+        }
+        if object.is_none() && !self.always {
+            return Ok(Written::Nothing);
+        }
+        let open = self.opened(object)?;
+        self.complete(open).await.map(Written::Object)
+    }
+
+    fn opened(&self, object: Option<OpenObject>) -> Result<OpenObject> {
+        match object {
+            Some(open) => Ok(open),
+            None => Ok(OpenObject {
+                encoder: ParquetEncoder::new(Arc::clone(&self.schema), &self.parquet)?,
+                upload: self.root.upload(&self.key, self.part_bytes)?,
+            }),
+        }
+    }
+
+    async fn write(&self, mut open: OpenObject, batch: &RecordBatch) -> Result<OpenObject> {
+        let encoded = match open.encoder.write(batch) {
+            Ok(()) => open.encoder.take_encoded(),
+            Err(error) => {
+                open.upload.abort().await;
+                return Err(error);
+            }
+        };
+        if let Some(bytes) = encoded {
+            self.tried.encoded(&self.counters, bytes.len() as u64);
+            open.upload.write(bytes).await?;
+        }
+        Ok(open)
+    }
+
+    async fn complete(&self, open: OpenObject) -> Result<ObjectEntry> {
+        let OpenObject { encoder, mut upload } = open;
+        let (rest, summary) = encoder.finish()?;
+        for bytes in rest {
+            self.tried.encoded(&self.counters, bytes.len() as u64);
+            upload.write(bytes).await?;
+        }
+        if !self.fence.check().await? {
+            upload.abort().await;
+            return Err(Error::new(
+                ErrorKind::Fenced,
+                "a later writer took the dataset over while this chunk was uploaded",
+            ));
+        }
+        let stored = upload.complete().await?;
+        self.check_footer(summary.bytes, summary.rows).await?;
+        Ok(ObjectEntry {
+            key: self.key.clone(),
+            bytes: summary.bytes,
+            rows: summary.rows,
+            sha256: summary.sha256.to_string(),
+            etag: stored.etag,
+        })
+    }
+
+    /// An object counts only when its footer, read back from the store, says what was written.
+    async fn check_footer(&self, bytes: u64, rows: u64) -> Result<()> {
+        let wrong = |what: String| {
+            Error::new(ErrorKind::Storage, format!("object {} {what}", self.key))
+                .with_retryable(true)
+        };
+        let mut wanted = FOOTER_GUESS_BYTES.min(bytes);
+        loop {
+            let Some((stored, tail)) = self.root.get_tail(&self.key, wanted).await? else {
+                return Err(wrong("is not there after its upload".into()));
+            };
+            if stored.bytes != bytes {
+                return Err(wrong(format!("has {} bytes after {bytes} were sent", stored.bytes)));
+            }
+            match read_footer(&tail, bytes)? {
+                Footer::Read(footer) if footer.rows == rows => return Ok(()),
+                Footer::Read(footer) => {
+                    return Err(wrong(format!("holds {} rows, not {rows}", footer.rows)));
+                }
+                Footer::NeedMore(more) if more > wanted && more <= bytes => wanted = more,
+                Footer::NeedMore(_) => return Err(wrong("has no readable footer".into())),
+            }
+        }
+    }
+}
+
+/// An object being written.
+struct OpenObject {
+    encoder: ParquetEncoder,
+    upload: Upload,
+}
+
+fn is_key_range(chunk: &Chunk) -> bool {
+    matches!(chunk.range, crate::chunk::Range::Key { .. })
+}
+
+/// The key-value metadata that makes an object self-describing.
+fn describe(work: &Work, table: &TableWork, chunk: &Chunk) -> Result<Vec<(String, String)>> {
+    let relation = table.plan.relation_of(chunk);
+    let range = serde_json::to_string(&chunk.range).map_err(|error| {
+        Error::new(ErrorKind::Internal, "a range could not be written as JSON").with_source(error)
+    })?;
+    let mut pairs = vec![
+        ("pgsluice.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("pgsluice.table", table.schema.name.to_string()),
+        ("pgsluice.relation", relation.name.to_string()),
+        ("pgsluice.chunk", chunk.id.to_string()),
+        ("pgsluice.range", range),
+        ("pgsluice.epoch", table.epoch.to_string()),
+        ("pgsluice.run", work.run_id.clone()),
+        ("pgsluice.snapshot", work.snapshot.id.clone()),
+        ("pgsluice.system_identifier", work.snapshot.system_identifier.to_string()),
+        ("pgsluice.timeline", work.snapshot.timeline.to_string()),
+    ];
+    if let Some(lsn) = work.snapshot.lsn {
+        pairs.push(("pgsluice.lsn", lsn.to_string()));
+    }
+    Ok(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}

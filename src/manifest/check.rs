@@ -1,0 +1,308 @@
+//! What may follow what in a manifest log. Pure.
+//!
+//! Owns the invariants of design: epochs, tokens, one winner a chunk, ranges that cover each
+//! relation exactly once, sums that agree. It changes nothing.
+
+use std::collections::BTreeSet;
+
+use super::change::InvariantError;
+use super::model::{
+    Change, ChunkEntry, Dataset, Entry, MAX_COMMIT_CHUNKS, MAX_PLAN_CHUNKS, Open, PlanStart, State,
+};
+use crate::chunk::{Chunk, ChunkId, PlannedRelation, Range, Totals};
+use crate::store::layout::parse_object_key;
+
+type Checked = Result<(), InvariantError>;
+
+/// Whether an entry may follow.
+///
+/// # Errors
+///
+/// The first invariant it breaks.
+pub(crate) fn check(dataset: Option<&Dataset>, entry: &Entry) -> Checked {
+    let expected = dataset.map_or(1, |dataset| dataset.next_seq);
+    if entry.seq != expected {
+        return Err(InvariantError::Sequence {
+            expected,
+            found: entry.seq,
+        });
+    }
+    match (&entry.change, dataset) {
+        (Change::Open(open), _) => check_open(dataset, entry, open),
+        (_, None) => Err(InvariantError::NotOpened),
+        (change, Some(dataset)) => {
+            check_writer(dataset, entry)?;
+            check_state(dataset.state, change)?;
+            check_change(dataset, entry.epoch, change)
+        }
+    }
+}
+
+fn check_writer(dataset: &Dataset, entry: &Entry) -> Checked {
+    if entry.epoch != dataset.epoch {
+        return Err(InvariantError::Epoch {
+            expected: dataset.epoch,
+            found: entry.epoch,
+        });
+    }
+    if entry.token != dataset.token {
+        return Err(InvariantError::Writer(dataset.epoch));
+    }
+    Ok(())
+}
+
+fn check_state(state: State, change: &Change) -> Checked {
+    let (name, legal) = match change {
+        Change::Open(_) => ("open", state != State::Complete),
+        Change::Plan { .. } => ("plan", state == State::Planning),
+        Change::Commit { .. } => ("commit", state == State::Running),
+        Change::Pause { .. } => ("pause", matches!(state, State::Planning | State::Running)),
+        Change::Fail { .. } => ("fail", matches!(state, State::Planning | State::Running)),
+        Change::Complete { .. } => ("complete", state == State::Running),
+    };
+    if legal {
+        Ok(())
+    } else {
+        Err(InvariantError::State {
+            change: name,
+            state,
+        })
+    }
+}
+
+fn check_change(dataset: &Dataset, epoch: u64, change: &Change) -> Checked {
+    match change {
+        Change::Plan { chunks } => {
+            check_size(chunks.len(), MAX_PLAN_CHUNKS)?;
+            let planned = &dataset.plan.chunks;
+            check_plan(&dataset.plan.relations, dataset.chunks_total, planned, chunks)
+        }
+        Change::Commit { chunks } => check_commit(dataset, epoch, chunks),
+        Change::Complete { totals } => check_complete(dataset, totals),
+        Change::Open(_) | Change::Pause { .. } | Change::Fail { .. } => Ok(()),
+    }
+}
+
+fn check_size(chunks: usize, most: usize) -> Checked {
+    if (1..=most).contains(&chunks) {
+        Ok(())
+    } else {
+        Err(InvariantError::EntrySize(chunks))
+    }
+}
+
+fn check_open(before: Option<&Dataset>, entry: &Entry, open: &Open) -> Checked {
+    let expected = before.map_or(1, |dataset| dataset.epoch + 1);
+    if entry.epoch != expected {
+        return Err(InvariantError::Epoch {
+            expected,
+            found: entry.epoch,
+        });
+    }
+    if let Some(before) = before {
+        check_state(before.state, &entry.change)?;
+        if entry.token == before.token {
+            return Err(InvariantError::Writer(entry.epoch));
+        }
+        if let Some(difference) = before.config.differences(&open.config).first() {
+            return Err(InvariantError::Config(difference.to_string()));
+        }
+    }
+    match (&open.plan, before) {
+        (PlanStart::Keep { .. }, None) => Err(InvariantError::NotOpened),
+        (PlanStart::Keep { discard }, Some(before)) => check_keep(before, open, discard),
+        (PlanStart::New { relations, chunks_total, chunks }, _) => {
+            check_snapshot(0, open)?;
+            check_size(chunks.len(), MAX_PLAN_CHUNKS)?;
+            check_plan(relations, *chunks_total, &[], chunks)
+        }
+    }
+}
+
+/// The named snapshot is one of `known`, or the new one right behind them.
+fn check_snapshot(known: usize, open: &Open) -> Checked {
+    let index = open.snapshot as usize;
+    let fits = match open.new_snapshot {
+        Some(_) => index == known,
+        None => index < known,
+    };
+    if fits { Ok(()) } else { Err(InvariantError::Snapshot(open.snapshot)) }
+}
+
+fn check_keep(before: &Dataset, open: &Open, discard: &[ChunkId]) -> Checked {
+    check_snapshot(before.snapshots.len(), open)?;
+    if !before.is_plan_whole() {
+        return Err(InvariantError::State {
+            change: "open (keeping the plan)",
+            state: State::Planning,
+        });
+    }
+    if before.schema.columns != open.schema.columns {
+        return Err(InvariantError::Columns);
+    }
+    let mut discarded = BTreeSet::new();
+    for chunk in discard {
+        if !before.committed.contains_key(chunk) || !discarded.insert(*chunk) {
+            return Err(InvariantError::NotCommitted(*chunk));
+        }
+    }
+    check_ctid(before, open.snapshot, &discarded)
+}
+
+/// Pending ctid chunks need the snapshot that every kept ctid chunk was read under.
+fn check_ctid(before: &Dataset, snapshot: u32, discarded: &BTreeSet<ChunkId>) -> Checked {
+    let (mut pending, mut elsewhere) = (false, false);
+    for chunk in before.plan.chunks.iter().filter(|chunk| !chunk.range.survives_snapshot()) {
+        match before.committed.get(&chunk.id).filter(|_| !discarded.contains(&chunk.id)) {
+            Some(entry) => elsewhere |= entry.snapshot != snapshot,
+            None => pending = true,
+        }
+    }
+    if pending && elsewhere { Err(InvariantError::CtidSnapshot) } else { Ok(()) }
+}
+
+/// Checks a further segment behind `planned`, and the whole plan once it is whole.
+fn check_plan(
+    relations: &[PlannedRelation],
+    chunks_total: u32,
+    planned: &[Chunk],
+    more: &[Chunk],
+) -> Checked {
+    let total = chunks_total as usize;
+    if planned.len() + more.len() > total {
+        return Err(InvariantError::PlanSize(chunks_total));
+    }
+    let mut relation = planned.last().map_or(0, |chunk| chunk.relation);
+    for (ordinal, chunk) in (planned.len()..).zip(more) {
+        let in_order = chunk.id.0 as usize == ordinal
+            && chunk.relation >= relation
+            && (chunk.relation as usize) < relations.len();
+        if !in_order {
+            return Err(InvariantError::PlanOrder(chunk.id));
+        }
+        relation = chunk.relation;
+    }
+    if planned.len() + more.len() == total {
+        check_partition(relations, planned.iter().chain(more))?;
+    }
+    Ok(())
+}
+
+/// Whether the chunks cover each relation exactly once, given that they are in order.
+fn check_partition<'a>(
+    relations: &[PlannedRelation],
+    chunks: impl Iterator<Item = &'a Chunk>,
+) -> Checked {
+    let mut chunks = chunks.peekable();
+    for (number, relation) in (0_u32..).zip(relations) {
+        let mut cover = Cover::Nothing;
+        while let Some(chunk) = chunks.next_if(|chunk| chunk.relation == number) {
+            cover = cover
+                .extend(relation, &chunk.range)
+                .ok_or(InvariantError::Partition(number))?;
+        }
+        if cover != Cover::Everything && cover != Cover::AllKeys {
+            return Err(InvariantError::Partition(number));
+        }
+    }
+    Ok(())
+}
+
+/// How much of a relation the ranges so far cover, from below.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cover {
+    Nothing,
+    KeysBelow(i64),
+    PagesBelow(u32),
+    /// All keys; rows without one may still follow.
+    AllKeys,
+    Everything,
+}
+
+impl Cover {
+    fn extend(self, relation: &PlannedRelation, range: &Range) -> Option<Self> {
+        let is_key = |column: &String| relation.key.as_ref() == Some(column);
+        match (self, range) {
+            (Self::Nothing, Range::Whole) => Some(Self::Everything),
+            (Self::Nothing, Range::Key { column, lower: None, upper }) if is_key(column) => {
+                Some(upper.map_or(Self::AllKeys, Self::KeysBelow))
+            }
+            (Self::KeysBelow(below), Range::Key { column, lower: Some(lower), upper })
+                if is_key(column) && *lower == below && upper.is_none_or(|upper| upper > below) =>
+            {
+                Some(upper.map_or(Self::AllKeys, Self::KeysBelow))
+            }
+            (Self::AllKeys, Range::NullKey { column }) if is_key(column) => Some(Self::Everything),
+            (Self::Nothing, Range::Ctid { lower: 0, upper }) if *upper != Some(0) => {
+                Some(upper.map_or(Self::Everything, Self::PagesBelow))
+            }
+            (Self::PagesBelow(below), Range::Ctid { lower, upper })
+                if *lower == below && upper.is_none_or(|upper| upper > below) =>
+            {
+                Some(upper.map_or(Self::Everything, Self::PagesBelow))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn check_commit(dataset: &Dataset, epoch: u64, entries: &[ChunkEntry]) -> Checked {
+    check_size(entries.len(), MAX_COMMIT_CHUNKS)?;
+    let mut seen = BTreeSet::new();
+    for entry in entries {
+        let id = entry.chunk;
+        let chunk = dataset.plan.chunks.get(id.0 as usize);
+        let chunk = chunk.ok_or(InvariantError::UnknownChunk(id))?;
+        if dataset.committed.contains_key(&id) || !seen.insert(id) {
+            return Err(InvariantError::CommittedTwice(id));
+        }
+        check_entry(dataset, epoch, chunk, entry)
+            .map_err(|what| InvariantError::ChunkEntry { chunk: id, what })?;
+    }
+    Ok(())
+}
+
+fn check_entry(
+    dataset: &Dataset,
+    epoch: u64,
+    chunk: &Chunk,
+    entry: &ChunkEntry,
+) -> Result<(), &'static str> {
+    let require = |holds: bool, what| if holds { Ok(()) } else { Err(what) };
+    let relation = dataset.plan.relations.get(chunk.relation as usize);
+    require(entry.range == chunk.range, "its range is not the planned one")?;
+    require(
+        relation.is_some_and(|relation| relation.name == entry.relation),
+        "its relation is not the planned one",
+    )?;
+    require(entry.snapshot == dataset.snapshot, "its snapshot is not this epoch's")?;
+    require(entry.rows == 0 || !entry.objects.is_empty(), "it has rows and no object")?;
+    let rows = entry.objects.iter().map(|object| object.rows).sum::<u64>();
+    require(rows == entry.rows, "its rows are not those of its objects")?;
+    require(
+        entry.null_counts.len() == dataset.schema.columns.len(),
+        "it does not count the NULLs of each column",
+    )?;
+    require(
+        entry.null_counts.iter().all(|nulls| *nulls <= entry.rows),
+        "it has more NULLs than rows",
+    )?;
+    for object in &entry.objects {
+        require(
+            parse_object_key(&object.key) == Some((entry.chunk, epoch)),
+            "an object's key is not of this chunk and epoch",
+        )?;
+        require(object.sha256.len() == 64 && object.bytes > 0, "an object has no checksum")?;
+    }
+    Ok(())
+}
+
+fn check_complete(dataset: &Dataset, totals: &Totals) -> Checked {
+    if !dataset.is_all_committed() {
+        return Err(InvariantError::Incomplete(dataset.pending().count() as u64));
+    }
+    if *totals != dataset.totals() {
+        return Err(InvariantError::Totals);
+    }
+    Ok(())
+}

@@ -1,0 +1,453 @@
+//! The manifest log of one dataset: loading it, opening the next epoch, appending to it.
+//!
+//! Owns the protocol: entry n+1 is written by put-if-absent or not at all, a lost reply is
+//! settled by reading back, and whoever finds a later epoch has been fenced. It knows no clock,
+//! lease or listing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use chrono::Utc;
+use futures::{StreamExt, stream};
+
+use super::change::{InvariantError, apply, extend};
+use super::check::check;
+use super::model::{
+    Change, Dataset, Entry, EntryHeader, ExportConfig, MAX_PLAN_CHUNKS, Open, PlanStart, State,
+    VERSION, WriterInfo,
+};
+use crate::chunk::{Chunk, ChunkId, Plan};
+use crate::error::{Error, ErrorKind, Result};
+use crate::snapshot::Snapshot;
+use crate::store::{AppendLog, Appended as LogAppended, Root, random_token};
+use crate::table::TableSchema;
+
+/// Entries read at once.
+const CONCURRENCY: usize = 32;
+/// Entries of a writer being taken over that are folded in before the take-over gives up.
+const MAX_OPEN_TRIES: u32 = 100;
+
+/// A dataset that this process may write to, as long as nobody takes it over.
+///
+/// The only owner of its state: appends go through `&mut`. Dropping it writes nothing.
+#[derive(Debug)]
+pub(crate) struct ManifestLog {
+    root: Root,
+    log: AppendLog,
+    dataset: Dataset,
+    fence: Fence,
+    /// Written, but the outcome is unknown: nothing else may be written before it is settled.
+    in_doubt: Option<Entry>,
+    fenced_by: Option<(WriterInfo, u64)>,
+}
+
+/// What a run asks for when it opens an epoch.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenRequest {
+    /// Who writes.
+    pub(crate) writer: WriterInfo,
+    /// What is exported and how.
+    pub(crate) config: ExportConfig,
+    /// The table as it is now.
+    pub(crate) schema: TableSchema,
+    /// What this epoch's chunks are read under. Found among the dataset's by [`Snapshot::is_same`].
+    pub(crate) snapshot: Snapshot,
+    /// Whether to go on with the plan.
+    pub(crate) plan: PlanRequest,
+    /// Why the epoch begins, for people.
+    pub(crate) reason: String,
+    /// Go on when the writer before writes while it is being taken over.
+    pub(crate) takeover: bool,
+}
+
+/// What becomes of the plan when an epoch is opened.
+#[derive(Debug, Clone)]
+pub(crate) enum PlanRequest {
+    /// Go on with it, but for these committed chunks, which are read again.
+    Keep {
+        /// Chunks whose objects are gone or different.
+        discard: Vec<ChunkId>,
+    },
+    /// Start over with this one.
+    New(Plan),
+}
+
+/// How opening an epoch ended.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// It is ours.
+    Open(Box<ManifestLog>),
+    /// Another writer was faster, or is alive. Nothing was changed.
+    Taken {
+        /// The other writer.
+        by: WriterInfo,
+        /// Its epoch.
+        epoch: u64,
+    },
+}
+
+/// How an append ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Appended {
+    /// It stands in the log.
+    Committed,
+    /// A later epoch was opened. Nothing was changed, and nothing may be from here on.
+    Fenced {
+        /// Who took over.
+        by: WriterInfo,
+        /// Its epoch.
+        epoch: u64,
+    },
+}
+
+impl ManifestLog {
+    /// Reads the whole log and folds it; `None` where there is no dataset.
+    ///
+    /// Reads up to 32 entries at once, and up to 31 behind the last in vain.
+    ///
+    /// # Errors
+    ///
+    /// The store's, classified; [`ErrorKind::Conflict`] for a damaged log,
+    /// [`ErrorKind::Unsupported`] for one of another version.
+    pub(crate) async fn load(root: &Root) -> Result<Option<Dataset>> {
+        let log = AppendLog::new(root.clone());
+        let mut dataset = None;
+        let reads = stream::iter(1..u64::MAX).map(|seq| {
+            let log = &log;
+            async move { (seq, log.read(seq).await) }
+        });
+        let mut reads = std::pin::pin!(reads.buffered(CONCURRENCY));
+        while let Some((seq, read)) = reads.next().await {
+            let Some(bytes) = read? else { break };
+            let entry = Entry::from_bytes(seq, &bytes)?;
+            apply(&mut dataset, entry).map_err(|cause| damaged(root, seq, cause))?;
+        }
+        Ok(dataset)
+    }
+
+    /// Opens the next epoch behind `dataset`, as [`ManifestLog::load`] returned it, and writes
+    /// the whole plan if it is new. From the first entry on, every earlier writer is fenced.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] when the request contradicts the dataset: another configuration,
+    /// other columns, ctid chunks under another snapshot. Nothing was changed then. A storage
+    /// error leaves the outcome unknown: an opened epoch that nobody writes to may stand.
+    pub(crate) async fn open_epoch(
+        root: &Root,
+        dataset: Option<Dataset>,
+        request: OpenRequest,
+    ) -> Result<Opened> {
+        let log = AppendLog::new(root.clone());
+        let mut dataset = dataset;
+        let mut segments = segments_of(&request.plan);
+        let first = segments.next();
+        let token = random_token();
+        for _ in 0..MAX_OPEN_TRIES {
+            let entry = open_entry(dataset.as_ref(), &request, first.as_deref(), &token);
+            check(dataset.as_ref(), &entry).map_err(|cause| refused(root, cause))?;
+            match log.append(entry.seq, &entry.to_bytes()?).await? {
+                LogAppended::Created => {
+                    apply(&mut dataset, entry).map_err(|cause| refused(root, cause))?;
+                    let opened = dataset.ok_or_else(|| refused(root, InvariantError::NotOpened))?;
+                    return Self::opened(root, log, opened, &mut segments).await;
+                }
+                LogAppended::Exists(bytes) => {
+                    let other = Entry::from_bytes(entry.seq, &bytes)?;
+                    let is_older = dataset.as_ref().is_some_and(|ours| ours.epoch == other.epoch);
+                    if !is_older || !request.takeover {
+                        return Ok(taken(dataset.as_ref(), other));
+                    }
+                    let seq = other.seq;
+                    apply(&mut dataset, other).map_err(|cause| damaged(root, seq, cause))?;
+                }
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            format!("the writer of {} writes faster than it can be taken over", root.url()),
+        )
+        .with_advice("stop the other run, or try again"))
+    }
+
+    async fn opened(
+        root: &Root,
+        log: AppendLog,
+        dataset: Dataset,
+        segments: &mut dyn Iterator<Item = Vec<Chunk>>,
+    ) -> Result<Opened> {
+        let state = Arc::new(FenceState {
+            newest: AtomicU64::new(dataset.next_seq - 1),
+            is_fenced: AtomicBool::new(false),
+        });
+        let mut opened = Self {
+            root: root.clone(),
+            fence: Fence {
+                log: log.clone(),
+                epoch: dataset.epoch,
+                token: dataset.token.clone().into(),
+                state,
+            },
+            log,
+            dataset,
+            in_doubt: None,
+            fenced_by: None,
+        };
+        for chunks in segments {
+            if let Appended::Fenced { by, epoch } = opened.append(Change::Plan { chunks }).await? {
+                return Ok(Opened::Taken { by, epoch });
+            }
+        }
+        Ok(Opened::Open(Box::new(opened)))
+    }
+
+    /// The dataset's root.
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The fold of all that was committed.
+    pub(crate) fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// A handle that tells workers whether this writer still may write.
+    pub(crate) fn fence(&self) -> Fence {
+        self.fence.clone()
+    }
+
+    /// Appends one entry, after checking that it may follow.
+    ///
+    /// After a storage error, or dropped midway, the outcome is unknown; the next append settles
+    /// it first, by writing the same entry again. The same change given again is then no error:
+    /// it counts once. A pause or failure of a dataset that turns out complete is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The store's, classified; [`ErrorKind::Internal`] for a change that must not follow.
+    pub(crate) async fn append(&mut self, change: Change) -> Result<Appended> {
+        let mut change = change;
+        if let Some(entry) = self.in_doubt.clone() {
+            if let fenced @ Appended::Fenced { .. } = self.write(entry.clone()).await? {
+                return Ok(fenced);
+            }
+            if entry.change == change {
+                return Ok(Appended::Committed);
+            }
+            if let Change::Commit { chunks } = &mut change {
+                chunks.retain(|chunk| self.dataset.committed.get(&chunk.chunk) != Some(chunk));
+                if chunks.is_empty() {
+                    return Ok(Appended::Committed);
+                }
+            }
+            let is_end = matches!(change, Change::Pause { .. } | Change::Fail { .. });
+            if is_end && self.dataset.state == State::Complete {
+                return Ok(Appended::Committed);
+            }
+        }
+        let entry = Entry {
+            version: VERSION,
+            seq: self.dataset.next_seq,
+            epoch: self.dataset.epoch,
+            token: self.dataset.token.clone(),
+            nonce: random_token(),
+            at: Utc::now(),
+            change,
+        };
+        self.write(entry).await
+    }
+
+    async fn write(&mut self, entry: Entry) -> Result<Appended> {
+        if let Some((by, epoch)) = self.fenced_by.clone() {
+            return Ok(Appended::Fenced { by, epoch });
+        }
+        check(Some(&self.dataset), &entry).map_err(|cause| refused(&self.root, cause))?;
+        let bytes = entry.to_bytes()?;
+        let seq = entry.seq;
+        let appending = self.in_doubt.insert(entry);
+        let appended = self.log.append(appending.seq, &bytes).await?;
+        let Some(entry) = self.in_doubt.take() else {
+            return Err(Error::new(ErrorKind::Internal, "an append lost its entry"));
+        };
+        match appended {
+            LogAppended::Created => self.committed(entry),
+            LogAppended::Exists(other) => self.superseded(seq, &other),
+        }
+    }
+
+    fn committed(&mut self, entry: Entry) -> Result<Appended> {
+        let seq = entry.seq;
+        extend(&mut self.dataset, entry).map_err(|cause| refused(&self.root, cause))?;
+        self.fence.state.newest.fetch_max(seq, Ordering::AcqRel);
+        Ok(Appended::Committed)
+    }
+
+    /// Another entry stands where ours belonged.
+    fn superseded(&mut self, seq: u64, bytes: &Bytes) -> Result<Appended> {
+        let other = Entry::from_bytes(seq, bytes)?;
+        if other.epoch <= self.dataset.epoch {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                format!("entry {seq} of {} is by epoch {}", self.root.url(), other.epoch),
+            )
+            .with_advice("two writers share an epoch, which must not be: please report it"));
+        }
+        let epoch = other.epoch;
+        let by = match other.change {
+            Change::Open(open) => open.writer,
+            _ => self.dataset.writer.clone(),
+        };
+        self.fence.state.is_fenced.store(true, Ordering::Release);
+        self.fenced_by = Some((by.clone(), epoch));
+        Ok(Appended::Fenced { by, epoch })
+    }
+}
+
+/// Tells whether its writer still may write. Cheap to clone and to send to workers.
+#[derive(Debug, Clone)]
+pub(crate) struct Fence {
+    log: AppendLog,
+    epoch: u64,
+    token: Arc<str>,
+    state: Arc<FenceState>,
+}
+
+#[derive(Debug)]
+struct FenceState {
+    /// The newest entry that is known to be ours.
+    newest: AtomicU64,
+    is_fenced: AtomicBool,
+}
+
+impl Fence {
+    /// The epoch whose writer this is about.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The writer's token.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Whether the writer was still the newest when this began; once false, always false.
+    ///
+    /// Reads what stands behind the newest known entry: one request, more only if this very
+    /// writer appends meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The store's, classified: it is then unknown.
+    pub(crate) async fn check(&self) -> Result<bool> {
+        while !self.state.is_fenced.load(Ordering::Acquire) {
+            let seq = self.state.newest.load(Ordering::Acquire) + 1;
+            let Some(bytes) = self.log.read(seq).await? else {
+                return Ok(true);
+            };
+            let is_ours = EntryHeader::from_bytes(&bytes)
+                .is_some_and(|header| header.epoch == self.epoch && header.token == *self.token);
+            if is_ours {
+                self.state.newest.fetch_max(seq, Ordering::AcqRel);
+            } else {
+                self.state.is_fenced.store(true, Ordering::Release);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The segments of a new plan, each small enough for one entry; none for a kept one.
+fn segments_of(plan: &PlanRequest) -> impl Iterator<Item = Vec<Chunk>> + Send + use<> {
+    let chunks = match plan {
+        PlanRequest::Keep { .. } => Vec::new(),
+        PlanRequest::New(plan) => plan.chunks.clone(),
+    };
+    let segments: Vec<_> = chunks.chunks(MAX_PLAN_CHUNKS).map(<[Chunk]>::to_vec).collect();
+    segments.into_iter()
+}
+
+fn open_entry(
+    dataset: Option<&Dataset>,
+    request: &OpenRequest,
+    first: Option<&[Chunk]>,
+    token: &str,
+) -> Entry {
+    let known = match (&request.plan, dataset) {
+        (PlanRequest::Keep { .. }, Some(dataset)) => dataset.snapshots.as_slice(),
+        _ => &[],
+    };
+    let found = known.iter().position(|known| known.is_same(&request.snapshot));
+    let plan = match &request.plan {
+        PlanRequest::Keep { discard } => PlanStart::Keep {
+            discard: discard.clone(),
+        },
+        PlanRequest::New(plan) => PlanStart::New {
+            relations: plan.relations.clone(),
+            // A plan has at most a million chunks; one too large is refused as not adding up.
+            chunks_total: u32::try_from(plan.chunks.len()).unwrap_or(u32::MAX),
+            chunks: first.unwrap_or_default().to_vec(),
+        },
+    };
+    let open = Open {
+        writer: request.writer.clone(),
+        config: request.config.clone(),
+        schema: request.schema.clone(),
+        snapshot: u32::try_from(found.unwrap_or(known.len())).unwrap_or(u32::MAX),
+        new_snapshot: found.is_none().then(|| request.snapshot.clone()),
+        plan,
+        reason: request.reason.clone(),
+    };
+    Entry {
+        version: VERSION,
+        seq: dataset.map_or(1, |dataset| dataset.next_seq),
+        epoch: dataset.map_or(1, |dataset| dataset.epoch + 1),
+        token: token.to_owned(),
+        nonce: random_token(),
+        at: Utc::now(),
+        change: Change::Open(Box::new(open)),
+    }
+}
+
+fn taken(dataset: Option<&Dataset>, other: Entry) -> Opened {
+    let by = match other.change {
+        Change::Open(open) => open.writer,
+        // Only a writer that was known has written anything else.
+        _ => dataset.map_or_else(WriterInfo::current, |dataset| dataset.writer.clone()),
+    };
+    Opened::Taken {
+        by,
+        epoch: other.epoch,
+    }
+}
+
+fn damaged(root: &Root, seq: u64, cause: InvariantError) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!("the manifest log of {} is damaged at entry {seq}", root.url()),
+    )
+    .with_advice("something else wrote under _pgsluice/log: export to a fresh root")
+    .with_source(cause)
+}
+
+/// The error of an entry that this process wanted to write.
+fn refused(root: &Root, cause: InvariantError) -> Error {
+    let (kind, advice) = match &cause {
+        InvariantError::Config(_) | InvariantError::Columns => (
+            ErrorKind::Conflict,
+            "give the options of the first run, or export to another root",
+        ),
+        InvariantError::CtidSnapshot => (
+            ErrorKind::Conflict,
+            "join the first run's snapshot with --snapshot, or plan the table anew",
+        ),
+        InvariantError::State { state: State::Complete, .. } => {
+            (ErrorKind::Conflict, "the dataset is complete: export to another root")
+        }
+        _ => (ErrorKind::Internal, "please report this"),
+    };
+    Error::new(kind, format!("an entry must not follow in the manifest log of {}", root.url()))
+        .with_advice(advice)
+        .with_source(cause)
+}

@@ -1,0 +1,23 @@
+//! The manifest: what was planned and committed, and who may write next.
+//!
+//! Owns the log's entries, their fold into a [`Dataset`], the fencing of writers and the files
+//! that a complete dataset ends with. It knows neither PostgreSQL nor Parquet.
+
+mod change;
+mod check;
+mod consolidated;
+mod lease;
+mod log;
+mod model;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+
+pub(crate) use self::consolidated::finish;
+pub(crate) use self::lease::{Heartbeat, Liveness, is_alive};
+pub(crate) use self::log::{Appended, Fence, ManifestLog, OpenRequest, Opened, PlanRequest};
+pub(crate) use self::model::{
+    Change, ChunkEntry, Dataset, Difference, ExportConfig, MAX_COMMIT_CHUNKS, ObjectEntry, State,
+    WriterInfo, totals_of,
+};
+pub(crate) use self::upkeep::{Orphans, check_committed};

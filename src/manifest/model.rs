@@ -1,0 +1,432 @@
+//! The entries of the manifest log and what they fold into. Plain data.
+//!
+//! Owns the format that stands in the store: a change of meaning takes a new [`VERSION`]. What
+//! may follow what is decided in `change`; nothing here reads or writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::{Chunk, ChunkId, Plan, PlannedRelation, Range, Totals};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lsn::Lsn;
+use crate::options::{ChunkBy, Compression};
+use crate::snapshot::{Consistency, Snapshot};
+use crate::table::{TableName, TableSchema};
+
+/// The format of log entries and of the consolidated manifest.
+pub(crate) const VERSION: u32 = 1;
+/// Most chunks of one plan entry.
+pub(crate) const MAX_PLAN_CHUNKS: usize = 10_000;
+/// Most chunks of one commit entry.
+pub(crate) const MAX_COMMIT_CHUNKS: usize = 1_000;
+
+/// One entry of the manifest log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// [`VERSION`].
+    pub(crate) version: u32,
+    /// Its number, from 1; also its name.
+    pub(crate) seq: u64,
+    /// The epoch of its writer, from 1.
+    pub(crate) epoch: u64,
+    /// The writer's token: random, one for each epoch that was tried.
+    pub(crate) token: String,
+    /// Random, one an append: the writer knows its own entry by it after a lost reply.
+    pub(crate) nonce: String,
+    /// By the writer's clock. Shown to people; decides nothing.
+    pub(crate) at: DateTime<Utc>,
+    /// What it changes.
+    pub(crate) change: Change,
+}
+
+/// What an entry changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Change {
+    /// The next epoch: fences every earlier writer.
+    Open(Box<Open>),
+    /// A further segment of a new plan.
+    Plan {
+        /// At most [`MAX_PLAN_CHUNKS`], in order.
+        chunks: Vec<Chunk>,
+    },
+    /// Chunks whose objects stand.
+    Commit {
+        /// At most [`MAX_COMMIT_CHUNKS`].
+        chunks: Vec<ChunkEntry>,
+    },
+    /// Stopped on request.
+    Pause {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Stopped by an error.
+    Fail {
+        /// What happened, without values or secrets.
+        message: String,
+    },
+    /// Every chunk is committed. Nothing follows.
+    Complete {
+        /// Sums over all chunks.
+        totals: Totals,
+    },
+}
+
+/// The first entry of an epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Open {
+    /// Who writes from here on.
+    pub(crate) writer: WriterInfo,
+    /// What is exported and how; the same in every epoch.
+    pub(crate) config: ExportConfig,
+    /// The table as this epoch found it.
+    pub(crate) schema: TableSchema,
+    /// Index into the dataset's snapshots: what this epoch's chunks are read under.
+    pub(crate) snapshot: u32,
+    /// The snapshot itself, where it is not among them yet: it is appended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) new_snapshot: Option<Snapshot>,
+    /// What becomes of the plan.
+    pub(crate) plan: PlanStart,
+    /// Why this epoch began, for people.
+    pub(crate) reason: String,
+}
+
+/// What an epoch does with the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum PlanStart {
+    /// Goes on with it.
+    Keep {
+        /// Committed chunks to read again, their objects being gone or different.
+        discard: Vec<ChunkId>,
+    },
+    /// Starts over: nothing that was committed counts, and snapshots are numbered from 0 again.
+    New {
+        /// How each relation is read.
+        relations: Vec<PlannedRelation>,
+        /// Chunks in all segments.
+        chunks_total: u32,
+        /// The first segment, at most [`MAX_PLAN_CHUNKS`].
+        chunks: Vec<Chunk>,
+    },
+}
+
+/// Who writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WriterInfo {
+    /// The machine's name.
+    pub(crate) host: String,
+    /// The process id there.
+    pub(crate) pid: u32,
+    /// The version of pgsluice.
+    pub(crate) pgsluice_version: String,
+}
+
+impl WriterInfo {
+    /// This process.
+    pub(crate) fn current() -> Self {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+        let host = host.or_else(|| std::env::var("HOSTNAME").ok());
+        let host = host.or_else(|| std::env::var("COMPUTERNAME").ok());
+        Self {
+            host: host.map_or_else(|| "unknown".to_owned(), |host| host.trim().to_owned()),
+            pid: std::process::id(),
+            pgsluice_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for WriterInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, pid {}", self.host, self.pid)
+    }
+}
+
+/// What is exported and how: all that must be the same when a run is resumed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ExportConfig {
+    /// The table.
+    pub(crate) table: TableName,
+    /// Only these columns.
+    pub(crate) columns: Option<Vec<String>>,
+    /// All columns but these.
+    pub(crate) exclude_columns: Vec<String>,
+    /// The condition every row meets.
+    pub(crate) filter: Option<String>,
+    /// How the table is cut.
+    pub(crate) chunk_by: ChunkBy,
+    /// Rows a chunk should hold, at most.
+    pub(crate) chunk_rows: u64,
+    /// Bytes of table a chunk should hold, at most.
+    pub(crate) chunk_bytes: u64,
+    /// How pages are compressed.
+    pub(crate) compression: Compression,
+    /// Encoded bytes that close a row group.
+    pub(crate) row_group_bytes: u64,
+    /// The type profile.
+    pub(crate) profile: String,
+    /// The database.
+    pub(crate) database: String,
+    /// The cluster's system identifier.
+    pub(crate) system_identifier: u64,
+}
+
+/// A field in which two configurations differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// The field, as it is named in the manifest.
+    pub(crate) field: &'static str,
+    /// What the manifest holds.
+    pub(crate) before: String,
+    /// What is asked for now.
+    pub(crate) now: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} was {} and is now {}", self.field, self.before, self.now)
+    }
+}
+
+impl ExportConfig {
+    /// Where `now` differs from this, the stored one.
+    pub(crate) fn differences(&self, now: &Self) -> Vec<Difference> {
+        let list = |columns: &[String]| format!("[{}]", columns.join(", "));
+        let fields = |config: &Self| {
+            [
+                ("table", config.table.to_string()),
+                ("columns", config.columns.as_deref().map_or("all".to_owned(), list)),
+                ("exclude_columns", list(&config.exclude_columns)),
+                ("filter", config.filter.clone().unwrap_or_else(|| "none".to_owned())),
+                ("chunk_by", config.chunk_by.to_string()),
+                ("chunk_rows", config.chunk_rows.to_string()),
+                ("chunk_bytes", config.chunk_bytes.to_string()),
+                ("compression", config.compression.to_string()),
+                ("row_group_bytes", config.row_group_bytes.to_string()),
+                ("profile", config.profile.clone()),
+                ("database", config.database.clone()),
+                ("system_identifier", config.system_identifier.to_string()),
+            ]
+        };
+        let pairs = fields(self).into_iter().zip(fields(now));
+        pairs
+            .filter(|((_, before), (_, now))| before != now)
+            .map(|((field, before), (_, now))| Difference { field, before, now })
+            .collect()
+    }
+}
+
+/// A committed chunk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ChunkEntry {
+    /// Its id in the plan.
+    pub(crate) chunk: ChunkId,
+    /// Its range, as planned.
+    pub(crate) range: Range,
+    /// The relation it was read from.
+    pub(crate) relation: TableName,
+    /// The SQL condition it was read by, for people; empty for the whole relation.
+    pub(crate) predicate: String,
+    /// Index into the dataset's snapshots.
+    pub(crate) snapshot: u32,
+    /// The WAL position of the read, where it is its own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) lsn: Option<Lsn>,
+    /// Its objects; none where it has no rows.
+    pub(crate) objects: Vec<ObjectEntry>,
+    /// Rows counted by the decoder.
+    pub(crate) rows: u64,
+    /// Bytes received by COPY.
+    pub(crate) copy_bytes: u64,
+    /// The wire digest, 32 hex digits.
+    pub(crate) digest: String,
+    /// NULLs of each exported column, in their order.
+    pub(crate) null_counts: Vec<u64>,
+    /// When the try that won began, by the writer's clock.
+    pub(crate) started_at: DateTime<Utc>,
+    /// How long that try took, in milliseconds.
+    pub(crate) wall_ms: u64,
+    /// Tries, from 1.
+    pub(crate) attempts: u32,
+}
+
+/// One Parquet object of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ObjectEntry {
+    /// Its key, relative to the dataset's root.
+    pub(crate) key: String,
+    /// Its size in bytes.
+    pub(crate) bytes: u64,
+    /// Its rows, as its footer says.
+    pub(crate) rows: u64,
+    /// SHA-256 of its bytes, in hex.
+    pub(crate) sha256: String,
+    /// Its entity tag without quotes, where the store has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) etag: Option<String>,
+}
+
+/// What a dataset is doing, as its log tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// A new plan is being written. A writer that died here leaves no plan to go on with.
+    Planning,
+    /// A writer opened it and has not ended; it may have died.
+    Running,
+    /// Stopped on request.
+    Paused,
+    /// Stopped by an error.
+    Failed,
+    /// All chunks committed. Final.
+    Complete,
+}
+
+/// The fold of a manifest log: all that is known of a dataset.
+///
+/// About 1 KiB a committed chunk.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Dataset {
+    /// The newest epoch.
+    pub(crate) epoch: u64,
+    /// Its writer's token.
+    pub(crate) token: String,
+    /// Its writer.
+    pub(crate) writer: WriterInfo,
+    /// The number of the entry that comes next.
+    pub(crate) next_seq: u64,
+    /// What it is doing.
+    pub(crate) state: State,
+    /// Why it paused or failed; else why the epoch began.
+    pub(crate) reason: String,
+    /// What is exported and how.
+    pub(crate) config: ExportConfig,
+    /// The table as the newest epoch found it.
+    pub(crate) schema: TableSchema,
+    /// The plan; not whole while [`State::Planning`].
+    pub(crate) plan: Plan,
+    /// Chunks in the whole plan.
+    pub(crate) chunks_total: u32,
+    /// The committed chunks.
+    pub(crate) committed: BTreeMap<ChunkId, ChunkEntry>,
+    /// The snapshots that chunk entries name by index.
+    pub(crate) snapshots: Vec<Snapshot>,
+    /// The one that the newest epoch reads under.
+    pub(crate) snapshot: u32,
+    /// The first entry's time.
+    pub(crate) opened_at: DateTime<Utc>,
+    /// The newest entry's time.
+    pub(crate) updated_at: DateTime<Utc>,
+}
+
+impl Dataset {
+    /// Planned chunks that are not committed, in order.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = &Chunk> {
+        let is_pending = |chunk: &&Chunk| !self.committed.contains_key(&chunk.id);
+        self.plan.chunks.iter().filter(is_pending)
+    }
+
+    /// Whether every segment of the plan is there: without that, nothing can be kept of it.
+    pub(crate) fn is_plan_whole(&self) -> bool {
+        self.plan.chunks.len() == self.chunks_total as usize
+    }
+
+    /// Whether the plan is whole and every chunk of it committed.
+    pub(crate) fn is_all_committed(&self) -> bool {
+        self.is_plan_whole() && self.committed.len() == self.plan.chunks.len()
+    }
+
+    /// The indexes of the snapshots that committed chunks were read under.
+    pub(crate) fn snapshots_used(&self) -> BTreeSet<u32> {
+        self.committed.values().map(|entry| entry.snapshot).collect()
+    }
+
+    /// How the rows hang together, counting the pending chunks as read under the newest epoch's
+    /// snapshot.
+    pub(crate) fn consistency(&self) -> Consistency {
+        let mut used = self.snapshots_used();
+        if !self.is_all_committed() {
+            used.insert(self.snapshot);
+        }
+        if used.len() > 1 { Consistency::Mixed } else { Consistency::Snapshot }
+    }
+
+    /// The snapshots that committed chunks were read under.
+    pub(crate) fn used_snapshots(&self) -> impl Iterator<Item = &Snapshot> {
+        let used = self.snapshots_used();
+        used.into_iter().filter_map(|index| self.snapshots.get(index as usize))
+    }
+
+    /// Sums over the committed chunks.
+    pub(crate) fn totals(&self) -> Totals {
+        totals_of(self.committed.values())
+    }
+}
+
+/// Sums over chunk entries.
+pub(crate) fn totals_of<'a>(entries: impl Iterator<Item = &'a ChunkEntry>) -> Totals {
+    entries.fold(Totals::default(), |mut totals, entry| {
+        totals.add(&Totals {
+            chunks: 1,
+            objects: entry.objects.len() as u64,
+            rows: entry.rows,
+            copy_bytes: entry.copy_bytes,
+            object_bytes: entry.objects.iter().map(|object| object.bytes).sum(),
+        });
+        totals
+    })
+}
+
+impl Entry {
+    /// The entry as it stands in the store: one line of JSON.
+    pub(crate) fn to_bytes(&self) -> Result<bytes::Bytes> {
+        let json = serde_json::to_vec(self).map_err(|cause| {
+            Error::new(ErrorKind::Internal, "a manifest entry cannot be written as JSON")
+                .with_source(cause)
+        })?;
+        Ok(json.into())
+    }
+
+    /// Reads an entry back.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] for an entry of a later version, [`ErrorKind::Conflict`] for
+    /// anything that is no entry, or that has another number.
+    pub(crate) fn from_bytes(seq: u64, bytes: &[u8]) -> Result<Self> {
+        let damaged = || {
+            Error::new(ErrorKind::Conflict, format!("manifest log entry {seq} is damaged"))
+                .with_advice("something else wrote under _pgsluice/log: export to a fresh root")
+        };
+        let header = EntryHeader::from_bytes(bytes).ok_or_else(damaged)?;
+        if header.version != VERSION {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("manifest log entry {seq} has version {}", header.version),
+            )
+            .with_advice("it was written by another version of pgsluice: use that one, or a later"));
+        }
+        let entry: Self =
+            serde_json::from_slice(bytes).map_err(|cause| damaged().with_source(cause))?;
+        if entry.seq == seq { Ok(entry) } else { Err(damaged()) }
+    }
+}
+
+/// What identifies an entry's writer, read without the rest.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct EntryHeader {
+    pub(crate) version: u32,
+    #[serde(default)]
+    pub(crate) epoch: u64,
+    #[serde(default)]
+    pub(crate) token: String,
+}
+
+impl EntryHeader {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}

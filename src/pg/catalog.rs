@@ -1,0 +1,370 @@
+//! Reading a table's schema: columns with domains resolved, enums with their labels, and the
+//! relations that hold the rows, with their sizes.
+//!
+//! Owns the catalog queries and the pure choice and comparison of columns. What a type becomes
+//! in Arrow is `mapping`'s.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::Row;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::pg::names::Resolved;
+use crate::pg::session::{Session, column};
+use crate::pg_type::{NumericModifier, PgType};
+use crate::table::{Column, Relation, RelationKind, TableName, TableSchema};
+
+/// ctid ranges are scanned as ranges since 14 (TID Range Scan).
+const CTID_RANGE_VERSION: u32 = 140_000;
+
+/// Columns in `attnum` order. A domain is followed to its base as the server does
+/// (`getBaseTypeAndTypmod`). A `NOT NULL` that was never validated (18) promises nothing.
+const COLUMNS_SQL: &str = "
+WITH RECURSIVE base(attnum, typid, typmod) AS (
+  SELECT a.attnum, a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL
+  SELECT b.attnum, t.typbasetype, t.typtypmod FROM base b
+  JOIN pg_catalog.pg_type t ON t.oid = b.typid WHERE t.typtype = 'd'
+)
+SELECT a.attname::text, a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod),
+  a.atttypid, a.atttypmod,
+  a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k
+    WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated
+      AND k.conkey = ARRAY[a.attnum]),
+  a.attgenerated <> '',
+  (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.collname)
+   FROM pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
+   WHERE c.oid = a.attcollation AND a.attcollation <> d.typcollation),
+  t.oid, b.typmod, t.typtype = 'e'
+FROM base b
+JOIN pg_catalog.pg_type t ON t.oid = b.typid AND t.typtype <> 'd'
+JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
+JOIN pg_catalog.pg_type d ON d.oid = a.atttypid
+ORDER BY a.attnum";
+
+/// The relation itself, or its leaf partitions, as the transaction's snapshot sees them
+/// (`pg_partition_tree` would not: it shows what is attached now).
+const RELATIONS_SQL: &str = "
+WITH RECURSIVE tree(oid) AS (
+  SELECT $1::pg_catalog.oid
+  UNION ALL
+  SELECT i.inhrelid FROM tree t
+  JOIN pg_catalog.pg_class p ON p.oid = t.oid AND p.relkind = 'p'
+  JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
+)
+SELECT c.oid, n.nspname::text, c.relname::text, c.relkind,
+  coalesce(pg_catalog.pg_table_size(c.oid), 0),
+  coalesce(pg_catalog.pg_relation_size(c.oid), 0)
+    / pg_catalog.current_setting('block_size')::pg_catalog.int8,
+  c.reltuples::pg_catalog.float8, c.relpages::pg_catalog.int8,
+  coalesce((SELECT m.amname = 'heap' FROM pg_catalog.pg_am m WHERE m.oid = c.relam), false),
+  pg_catalog.has_table_privilege(c.oid, 'SELECT'),
+  c.relpersistence
+FROM tree t
+JOIN pg_catalog.pg_class c ON c.oid = t.oid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind <> 'p'
+ORDER BY n.nspname, c.relname";
+
+/// Reads the schema of a table, all columns, as the session's transaction sees it; outside a
+/// transaction: as it is now.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] when it is gone or a partition may not be read,
+/// [`ErrorKind::Unsupported`] for a foreign partition.
+pub(crate) async fn load_table(session: &Session, table: &Resolved) -> Result<TableSchema> {
+    let load = async {
+        let schema = TableSchema {
+            name: table.name.clone(),
+            oid: table.oid,
+            kind: table.kind,
+            columns: load_columns(session, table.oid).await?,
+            relations: load_relations(session, table).await?,
+        };
+        Ok(schema)
+    };
+    load.await.map_err(|error: Error| error.with_table(table.name.to_string()))
+}
+
+/// Reads a known table again, with the same choice of columns, for the check at the end.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] when the table or a chosen column is gone.
+pub(crate) async fn reload(session: &Session, schema: &TableSchema) -> Result<TableSchema> {
+    let table = Resolved { name: schema.name.clone(), oid: schema.oid, kind: schema.kind };
+    let now = load_table(session, &table).await?;
+    let chosen: Vec<String> = schema.columns.iter().map(|column| column.name.clone()).collect();
+    select_columns(&now, Some(&chosen), &[])
+}
+
+/// The schema with only the chosen columns, in the order of `include` where it is given.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] for a column that does not exist or is named twice.
+pub(crate) fn select_columns(
+    schema: &TableSchema,
+    include: Option<&[String]>,
+    exclude: &[String],
+) -> Result<TableSchema> {
+    let find = |name: &String| {
+        let found = schema.columns.iter().find(|column| column.name == *name);
+        found.ok_or_else(|| unknown_column(schema, name))
+    };
+    for name in exclude {
+        find(name)?;
+    }
+    let mut columns: Vec<Column> = Vec::new();
+    match include {
+        Some(names) => {
+            for name in names {
+                if columns.iter().any(|column| column.name == *name) {
+                    let message = format!("column {name:?} is named twice");
+                    return Err(refused(schema, &message));
+                }
+                columns.push(find(name)?.clone());
+            }
+        }
+        None => {
+            let kept = schema.columns.iter().filter(|column| !exclude.contains(&column.name));
+            columns.extend(kept.cloned());
+        }
+    }
+    Ok(TableSchema { columns, ..schema.clone() })
+}
+
+/// What changed between two readings, one sentence each. Sizes and estimates do not count.
+pub(crate) fn schema_differences(before: &TableSchema, now: &TableSchema) -> Vec<String> {
+    let mut found = Vec::new();
+    if before.name != now.name {
+        found.push(format!("the table was {} and is {}", before.name, now.name));
+    }
+    if before.oid != now.oid {
+        found.push("the table was dropped and made again under its name".to_owned());
+    }
+    if before.kind != now.kind {
+        found.push("the table became another kind of relation".to_owned());
+    }
+    let names = |schema: &TableSchema| -> Vec<String> {
+        schema.columns.iter().map(|column| column.name.clone()).collect()
+    };
+    for column in &before.columns {
+        match now.columns.iter().find(|other| other.name == column.name) {
+            None => found.push(format!("column {:?} is gone", column.name)),
+            Some(other) => column_differences(column, other, &mut found),
+        }
+    }
+    for column in &now.columns {
+        if !before.columns.iter().any(|other| other.name == column.name) {
+            found.push(format!("column {:?} is new", column.name));
+        }
+    }
+    let (was, is) = (names(before), names(now));
+    if found.is_empty() && was != is {
+        found.push("the columns are in another order".to_owned());
+    }
+    relation_differences(before, now, &mut found);
+    found
+}
+
+fn column_differences(before: &Column, now: &Column, found: &mut Vec<String>) {
+    let name = &before.name;
+    if before.type_name != now.type_name || before.typmod != now.typmod {
+        found.push(format!("column {name:?} was {} and is {}", before.type_name, now.type_name));
+    } else if before.type_oid != now.type_oid {
+        found.push(format!("the type {} of column {name:?} was made again", now.type_name));
+    } else if before.pg_type != now.pg_type {
+        found.push(format!("the type {} of column {name:?} was altered", now.type_name));
+    }
+    if before.attnum != now.attnum {
+        found.push(format!("column {name:?} was dropped and added again"));
+    }
+    if before.not_null != now.not_null {
+        let is = if now.not_null { "NOT NULL" } else { "nullable" };
+        found.push(format!("column {name:?} became {is}"));
+    }
+    if before.generated != now.generated {
+        let is = if now.generated { "generated" } else { "stored as given" };
+        found.push(format!("column {name:?} became {is}"));
+    }
+    if before.collation != now.collation {
+        found.push(format!("column {name:?} has another collation"));
+    }
+}
+
+fn relation_differences(before: &TableSchema, now: &TableSchema, found: &mut Vec<String>) {
+    let by_oid = |schema: &TableSchema| -> BTreeMap<u32, TableName> {
+        let relations = schema.relations.iter();
+        relations.map(|relation| (relation.oid, relation.name.clone())).collect()
+    };
+    if before.oid != now.oid {
+        return;
+    }
+    let (was, is) = (by_oid(before), by_oid(now));
+    for (oid, name) in &was {
+        match is.get(oid) {
+            None => found.push(format!("partition {name} is gone")),
+            Some(other) if other != name && before.kind == RelationKind::Partitioned => {
+                found.push(format!("partition {name} is now {other}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let new = is.iter().filter(|(oid, _)| !was.contains_key(oid));
+    found.extend(new.map(|(_, name)| format!("partition {name} is new")));
+}
+
+fn unknown_column(schema: &TableSchema, name: &str) -> Error {
+    let nearest = schema
+        .columns
+        .iter()
+        .map(|column| (strsim::jaro_winkler(&column.name.to_lowercase(), &name.to_lowercase()), column))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(score, _)| *score > 0.75);
+    let error = refused(schema, &format!("column {name:?} does not exist"));
+    match nearest {
+        Some((_, column)) => error.with_advice(format!("did you mean {:?}?", column.name)),
+        None => error,
+    }
+}
+
+fn refused(schema: &TableSchema, message: &str) -> Error {
+    Error::new(ErrorKind::Config, message).with_table(schema.name.to_string())
+}
+
+async fn load_columns(session: &Session, oid: u32) -> Result<Vec<Column>> {
+    let what = "the table's columns could not be read";
+    let rows = session.query(what, COLUMNS_SQL, &[&oid]).await?;
+    let has_enums = rows.iter().any(|row| column(row, 10).unwrap_or(false));
+    let labels = match has_enums {
+        true => load_labels(session, oid).await?,
+        false => BTreeMap::new(),
+    };
+    rows.iter().map(|row| read_column(row, &labels)).collect()
+}
+
+fn read_column(row: &Row, labels: &BTreeMap<u32, Vec<String>>) -> Result<Column> {
+    let base: u32 = column(row, 8)?;
+    let pg_type = match column::<bool>(row, 10)? {
+        true => PgType::Enum { labels: labels.get(&base).cloned().unwrap_or_default() },
+        false => pg_type_of(base, column(row, 9)?),
+    };
+    Ok(Column {
+        name: column(row, 0)?,
+        attnum: column(row, 1)?,
+        pg_type,
+        type_name: column(row, 2)?,
+        type_oid: column(row, 3)?,
+        typmod: column(row, 4)?,
+        not_null: column(row, 5)?,
+        generated: column(row, 6)?,
+        collation: column(row, 7)?,
+    })
+}
+
+/// The fixed oids of PostgreSQL's own types (`pg_type.dat`).
+fn pg_type_of(oid: u32, typmod: i32) -> PgType {
+    match oid {
+        16 => PgType::Bool,
+        17 => PgType::Bytea,
+        18 => PgType::Char,
+        19 => PgType::Name,
+        20 => PgType::Int8,
+        21 => PgType::Int2,
+        23 => PgType::Int4,
+        25 => PgType::Text,
+        26 => PgType::Oid,
+        114 => PgType::Json,
+        700 => PgType::Float4,
+        701 => PgType::Float8,
+        1042 => PgType::Bpchar,
+        1043 => PgType::Varchar,
+        1082 => PgType::Date,
+        1083 => PgType::Time,
+        1114 => PgType::Timestamp,
+        1184 => PgType::Timestamptz,
+        1700 => PgType::Numeric(NumericModifier::from_typmod(typmod)),
+        2950 => PgType::Uuid,
+        3802 => PgType::Jsonb,
+        _ => PgType::Other,
+    }
+}
+
+/// Labels of every enum that a column has, directly or through a domain, by the enum's oid.
+async fn load_labels(session: &Session, oid: u32) -> Result<BTreeMap<u32, Vec<String>>> {
+    let sql = "
+        WITH RECURSIVE base(typid) AS (
+          SELECT a.atttypid FROM pg_catalog.pg_attribute a
+          WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+          UNION
+          SELECT t.typbasetype FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.typid
+          WHERE t.typtype = 'd'
+        )
+        SELECT e.enumtypid, pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
+        FROM pg_catalog.pg_enum e JOIN base b ON b.typid = e.enumtypid GROUP BY e.enumtypid";
+    let rows = session.query("the enums could not be read", sql, &[&oid]).await?;
+    rows.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?))).collect()
+}
+
+async fn load_relations(session: &Session, table: &Resolved) -> Result<Vec<Relation>> {
+    let what = "the table's relations could not be read";
+    let rows = session.query(what, RELATIONS_SQL, &[&table.oid]).await?;
+    if rows.is_empty() && table.kind != RelationKind::Partitioned {
+        return Err(Error::new(ErrorKind::Config, "the table does not exist any more"));
+    }
+    rows.iter().map(|row| read_relation(session, table, row)).collect()
+}
+
+fn read_relation(session: &Session, table: &Resolved, row: &Row) -> Result<Relation> {
+    let name = TableName::new(column::<String>(row, 1)?, column::<String>(row, 2)?);
+    let relkind = column::<i8>(row, 3)?.cast_unsigned();
+    if relkind == b'f' {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("partition {name} is a foreign table: its rows are outside the snapshot"),
+        )
+        .with_advice("export the other partitions as tables of their own"));
+    }
+    if !column::<bool>(row, 9)? {
+        return Err(Error::new(ErrorKind::Config, format!("the user may not read partition {name}"))
+            .with_advice("partitions are read one by one: GRANT SELECT on each of them"));
+    }
+    if column::<i8>(row, 10)?.cast_unsigned() == b'u' && session.identity().in_recovery {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("partition {name} is unlogged and cannot be read on a standby"),
+        ));
+    }
+    let heap_pages = column::<i64>(row, 5)?.max(0).cast_unsigned();
+    Ok(Relation {
+        name,
+        oid: column(row, 0)?,
+        has_ctid: column(row, 8)?
+            && table.kind != RelationKind::MaterializedView
+            && session.server_version() >= CTID_RANGE_VERSION,
+        table_bytes: column::<i64>(row, 4)?.max(0).cast_unsigned(),
+        heap_pages,
+        estimated_rows: estimated_rows(column(row, 6)?, column(row, 7)?, heap_pages),
+    })
+}
+
+/// `reltuples` scaled to the pages of today, as the server's planner does; `None` for a table
+/// that was never analyzed (-1 since 14, zero pages before).
+fn estimated_rows(reltuples: f64, relpages: i64, heap_pages: u64) -> Option<u64> {
+    if reltuples < 0.0 || (relpages <= 0 && reltuples == 0.0) {
+        return (heap_pages == 0).then_some(0);
+    }
+    let scale = match relpages {
+        ..=0 => 1.0,
+        pages => heap_pages as f64 / pages as f64,
+    };
+    // A cast from float saturates; the product is not negative.
+    Some((reltuples * scale).round() as u64)
+}
+
+#[cfg(test)]
+#[path = "catalog_tests.rs"]
+mod tests;

@@ -1,0 +1,24 @@
+//! The adapter to PostgreSQL: connection rules, sessions, SQL text, the catalog, the snapshot's
+//! keeper, and the COPY stream.
+//!
+//! It knows nothing of Arrow, Parquet or object stores, and decides nothing about chunks.
+
+mod cancel;
+pub(crate) mod catalog;
+mod conninfo;
+mod connect;
+mod copy_stream;
+mod dsn;
+pub(crate) mod error;
+mod keeper;
+mod local_files;
+pub(crate) mod names;
+mod params;
+pub(crate) mod session;
+mod settings;
+pub(crate) mod sql;
+mod tls;
+
+pub use conninfo::ConnectOptions;
+pub(crate) use keeper::{Keeper, KeeperOptions};
+pub(crate) use session::Session;

@@ -1,0 +1,179 @@
+//! Finding a table by the name a person gave: which relation it is, or why it cannot be exported.
+//!
+//! Owns resolution, the rules about relation kinds, and the privileges that reading needs. It
+//! reads no columns: that is `catalog`'s.
+
+use tokio_postgres::Row;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::TableSelector;
+use crate::pg::session::{Session, column};
+use crate::pg::sql::{quote_ident, quote_table};
+use crate::table::{RelationKind, TableName};
+
+/// A relation that can be exported, as the catalog knew it when asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resolved {
+    pub(crate) name: TableName,
+    pub(crate) oid: u32,
+    pub(crate) kind: RelationKind,
+}
+
+/// How many names an error may offer.
+const OFFERED: usize = 3;
+
+/// Finds what a selector names, by exact schema or along the role's own search path.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] when there is no such table (with the nearest names) or a privilege is
+/// missing (with the GRANT); [`ErrorKind::Unsupported`] for a relation that is refused.
+pub(crate) async fn resolve(session: &Session, selector: &TableSelector) -> Result<Resolved> {
+    let schemas: Vec<String> = match &selector.schema {
+        Some(schema) => vec![schema.clone()],
+        None => session.search_path().to_vec(),
+    };
+    let sql = "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind, c.relpersistence,
+          pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+          pg_catalog.has_table_privilege(c.oid, 'SELECT'),
+          pg_catalog.row_security_active(c.oid),
+          c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i
+            WHERE i.inhparent = c.oid)
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = ANY ($1) AND c.relname = $2
+        ORDER BY pg_catalog.array_position($1::pg_catalog.text[], n.nspname::text) LIMIT 1";
+    let what = "the table could not be looked up";
+    let rows = session.query(what, sql, &[&schemas, &selector.name]).await?;
+    match rows.first() {
+        Some(row) => {
+            let resolved = read(session, row);
+            resolved.map_err(|error| error.with_table(selector.to_string()))
+        }
+        None => Err(unknown(session, selector).await?),
+    }
+}
+
+fn read(session: &Session, row: &Row) -> Result<Resolved> {
+    let name = TableName::new(column::<String>(row, 1)?, column::<String>(row, 2)?);
+    let kind = kind_of(column::<i8>(row, 3)?.cast_unsigned())?;
+    check_persistence(session, column::<i8>(row, 4)?.cast_unsigned())?;
+    if !column::<bool>(row, 5)? {
+        let schema = quote_ident(&name.schema);
+        return Err(denied("the user may not use the schema")
+            .with_advice(format!("as its owner, run GRANT USAGE ON SCHEMA {schema} TO this user")));
+    }
+    if !column::<bool>(row, 6)? {
+        let table = quote_table(&name);
+        return Err(denied("the user may not read the table")
+            .with_advice(format!("as its owner, run GRANT SELECT ON TABLE {table} TO this user")));
+    }
+    if column::<bool>(row, 7)? {
+        return Err(denied("row-level security would hide rows from this user").with_advice(
+            "use a role with BYPASSRLS, or the owner of a table without FORCE ROW LEVEL SECURITY",
+        ));
+    }
+    if column::<bool>(row, 8)? {
+        return Err(unsupported("the table has inheritance children, whose rows would be left out")
+            .with_advice("export the children as tables of their own, or a view over all of them"));
+    }
+    Ok(Resolved { name, oid: column(row, 0)?, kind })
+}
+
+/// `pg_class.relkind` of what can be exported.
+fn kind_of(relkind: u8) -> Result<RelationKind> {
+    let refused = match relkind {
+        b'r' => return Ok(RelationKind::Table),
+        b'p' => return Ok(RelationKind::Partitioned),
+        b'v' => return Ok(RelationKind::View),
+        b'm' => return Ok(RelationKind::MaterializedView),
+        b'f' => "a foreign table: its rows are outside the snapshot",
+        b'S' => "a sequence, not a table",
+        b'i' | b'I' => "an index, not a table",
+        b'c' => "a composite type, not a table",
+        _ => "not a table",
+    };
+    Err(unsupported(&format!("this is {refused}")))
+}
+
+/// `pg_class.relpersistence`.
+fn check_persistence(session: &Session, persistence: u8) -> Result<()> {
+    match persistence {
+        b't' => Err(unsupported("this is a temporary table: only its own session can read it")),
+        b'u' if session.identity().in_recovery => {
+            Err(unsupported("an unlogged table cannot be read on a standby")
+                .with_advice("export it from the primary"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn denied(message: &str) -> Error {
+    Error::new(ErrorKind::Config, message)
+}
+
+fn unsupported(message: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// The error for a name that does not exist, with the nearest that do.
+async fn unknown(session: &Session, selector: &TableSelector) -> Result<Error> {
+    let sql = "SELECT n.nspname::text, c.relname::text
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname !~ '^pg_'
+          AND n.nspname <> 'information_schema' AND NOT c.relispartition
+        LIMIT 10000";
+    let rows = session.query("the tables could not be listed", sql, &[]).await?;
+    let mut names = Vec::with_capacity(rows.len());
+    for row in &rows {
+        names.push(TableName::new(column::<String>(row, 0)?, column::<String>(row, 1)?));
+    }
+    let offered = nearest(selector, &names);
+    let error = Error::new(ErrorKind::Config, format!("table {selector} does not exist"));
+    Ok(match offered.is_empty() {
+        true => error.with_advice(format!(
+            "in database {} it was looked for in {}",
+            session.database(),
+            selector.schema.clone().unwrap_or_else(|| session.search_path().join(", "))
+        )),
+        false => error.with_advice(format!("did you mean {}?", offered.join(" or "))),
+    })
+}
+
+/// The nearest names, best first; those of the same relation name in another schema before all.
+fn nearest(selector: &TableSelector, names: &[TableName]) -> Vec<String> {
+    let score = |name: &TableName| {
+        let near = strsim::jaro_winkler(&name.name.to_lowercase(), &selector.name.to_lowercase());
+        match &selector.schema {
+            Some(schema) => near * 0.8 + strsim::jaro_winkler(&name.schema, schema) * 0.2,
+            None => near,
+        }
+    };
+    let mut scored: Vec<(f64, String)> = names
+        .iter()
+        .map(|name| (score(name), name.to_string()))
+        .filter(|(score, _)| *score > 0.8)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    scored.into_iter().take(OFFERED).map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_offered_best_first() {
+        let names = ["orders", "order_items", "customers", "Orders"]
+            .map(|name| TableName::new("public", name));
+        let offered = nearest(&"public.orderz".parse().unwrap(), &names);
+        assert_eq!(offered[..2], ["public.\"Orders\"", "public.orders"]);
+        assert!(nearest(&"zzz".parse().unwrap(), &names).is_empty());
+    }
+
+    #[test]
+    fn relations_without_rows_of_their_own_are_refused() {
+        for relkind in *b"fSic?" {
+            assert_eq!(kind_of(relkind).unwrap_err().kind(), ErrorKind::Unsupported);
+        }
+    }
+}

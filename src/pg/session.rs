@@ -1,0 +1,276 @@
+//! One connection to the source, with its settings pinned and its server identified.
+//!
+//! Owns transactions, locks, statements and their cancellation on drop. How the connection
+//! comes about is `connect`'s, what it is asked is the caller's.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::pg::cancel::CancelHandle;
+use crate::pg::copy_stream::CopyStream;
+use crate::pg::error::{is_snapshot_gone, source_error};
+use crate::pg::sql::{quote_literal, quote_table};
+use crate::snapshot::Snapshot;
+use crate::table::{RelationKind, TableName};
+
+/// What a server must stay for a run to go on (a failover changes the timeline, a restart the
+/// start, another cluster the identifier).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServerIdentity {
+    /// `server_version_num`, such as 150018.
+    pub(crate) version: u32,
+    /// Whether it is a standby.
+    pub(crate) in_recovery: bool,
+    /// When the postmaster started.
+    pub(crate) started_at: DateTime<Utc>,
+    /// The cluster's system identifier.
+    pub(crate) system_identifier: u64,
+    /// The timeline; on a standby as of its last restart point.
+    pub(crate) timeline: u32,
+}
+
+/// One connection. Statements run one after another, whoever calls.
+///
+/// Dropped, it closes the connection. A statement whose future is dropped before its end is
+/// cancelled in the background, and the session then refuses further statements.
+pub(crate) struct Session {
+    client: Arc<Client>,
+    cancel: CancelHandle,
+    identity: ServerIdentity,
+    backend_pid: i32,
+    database: String,
+    search_path: Vec<String>,
+}
+
+/// What `connect` learnt before it pinned the settings.
+pub(super) struct SessionFacts {
+    pub(super) identity: ServerIdentity,
+    pub(super) backend_pid: i32,
+    pub(super) database: String,
+    pub(super) search_path: Vec<String>,
+}
+
+impl Session {
+    pub(super) fn new(client: Arc<Client>, cancel: CancelHandle, facts: SessionFacts) -> Self {
+        Self {
+            client,
+            cancel,
+            identity: facts.identity,
+            backend_pid: facts.backend_pid,
+            database: facts.database,
+            search_path: facts.search_path,
+        }
+    }
+
+    /// `server_version_num`, such as 150018.
+    pub(crate) fn server_version(&self) -> u32 {
+        self.identity.version
+    }
+
+    /// Which server this is.
+    pub(crate) fn identity(&self) -> &ServerIdentity {
+        &self.identity
+    }
+
+    /// The database's name.
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The schemas of the role's own search path, before it was pinned.
+    pub(crate) fn search_path(&self) -> &[String] {
+        &self.search_path
+    }
+
+    /// Whether the connection is gone or was abandoned mid-statement.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.client.is_closed() || self.cancel.is_abandoned()
+    }
+
+    /// Cancels what the session runs. Usable from elsewhere, and after the session is gone.
+    pub(crate) fn cancel_handle(&self) -> CancelHandle {
+        self.cancel.clone()
+    }
+
+    /// Begins a read-only transaction that sees one snapshot: its own, taken by its first query,
+    /// or the imported one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Source`] with `pg::error::is_snapshot_gone` when nothing holds the snapshot
+    /// any more; [`ErrorKind::Unsupported`] behind a transaction pooler.
+    pub(crate) async fn begin_snapshot(&self, import: Option<&str>) -> Result<()> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        self.execute("a transaction could not be begun", begin).await?;
+        let Some(id) = import else {
+            return Ok(());
+        };
+        let sql = format!("SET TRANSACTION SNAPSHOT {}", quote_literal(id));
+        let imported = self.execute("the snapshot could not be imported", &sql).await;
+        match imported {
+            Err(error) if is_snapshot_gone(&error) => {
+                Err(error.with_advice(SNAPSHOT_GONE_ADVICE))
+            }
+            Err(error) => Err(error),
+            Ok(()) => self.check_backend().await,
+        }
+    }
+
+    /// Begins a transaction under a snapshot that this run holds, and makes sure that it is the
+    /// same one on the same server: ids come again after a restart.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::begin_snapshot`]; and [`ErrorKind::Source`], not retryable, when the server
+    /// is another one, was promoted or restarted.
+    pub(crate) async fn join_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
+        self.check_server(snapshot)?;
+        self.begin_snapshot(Some(&snapshot.id)).await?;
+        if self.visible_snapshot().await? == snapshot.visible {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Source, "the snapshot's id now names another snapshot")
+            .with_advice(SNAPSHOT_GONE_ADVICE))
+    }
+
+    /// `xmin:xmax:xip_list` of the transaction's snapshot.
+    pub(crate) async fn visible_snapshot(&self) -> Result<String> {
+        let sql = "SELECT pg_catalog.txid_current_snapshot()::pg_catalog.text";
+        let row = self.query_one("the snapshot could not be read", sql, &[]).await?;
+        column(&row, 0)
+    }
+
+    /// Locks a relation in ACCESS SHARE mode until the transaction ends, or fails at once.
+    ///
+    /// The keeper holds the same lock; what this adds is an error instead of a wait when DDL is
+    /// already queued behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Source`], retryable, when a stronger lock is held or awaited.
+    pub(crate) async fn lock_nowait(&self, name: &TableName, kind: RelationKind) -> Result<()> {
+        let table = quote_table(name);
+        let sql = match kind {
+            // LOCK TABLE takes no materialized view: a query that reads nothing locks it.
+            RelationKind::MaterializedView => format!(
+                "SET LOCAL lock_timeout TO '100ms'; SELECT FROM {table} LIMIT 0; \
+                 SET LOCAL lock_timeout TO 0"
+            ),
+            RelationKind::View => format!("LOCK TABLE {table} IN ACCESS SHARE MODE NOWAIT"),
+            _ => format!("LOCK TABLE ONLY {table} IN ACCESS SHARE MODE NOWAIT"),
+        };
+        let locked = self.execute("the table could not be locked at once", &sql).await;
+        locked.map_err(|error| error.with_table(name.to_string()))
+    }
+
+    /// Ends the transaction.
+    pub(crate) async fn commit(&self) -> Result<()> {
+        self.execute("the transaction could not be ended", "COMMIT").await
+    }
+
+    /// Ends the transaction, also a failed one.
+    pub(crate) async fn rollback(&self) -> Result<()> {
+        self.execute("the transaction could not be ended", "ROLLBACK").await
+    }
+
+    /// Starts a `COPY … TO STDOUT` statement.
+    pub(crate) async fn copy_out(&self, sql: &str) -> Result<CopyStream> {
+        let what = "the COPY could not be started";
+        let frames = self.guarded(what, self.client.copy_out(sql)).await?;
+        Ok(CopyStream::new(frames, Arc::clone(&self.client), &self.cancel))
+    }
+
+    /// Runs statements without parameters or results; `what` says what failed when they do.
+    pub(crate) async fn execute(&self, what: &str, sql: &str) -> Result<()> {
+        self.guarded(what, self.client.batch_execute(sql)).await
+    }
+
+    /// Runs one query.
+    pub(crate) async fn query(
+        &self,
+        what: &str,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>> {
+        self.guarded(what, self.client.query(sql, params)).await
+    }
+
+    /// Runs one query that yields exactly one row.
+    pub(crate) async fn query_one(
+        &self,
+        what: &str,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row> {
+        self.guarded(what, self.client.query_one(sql, params)).await
+    }
+
+    /// Makes sure that the backend is still the one that was set up: a transaction pooler hands
+    /// out another without a word.
+    async fn check_backend(&self) -> Result<()> {
+        let sql = "SELECT pg_catalog.pg_backend_pid()";
+        let row = self.query_one("the connection could not be checked", sql, &[]).await?;
+        if column::<i32>(&row, 0)? == self.backend_pid {
+            return Ok(());
+        }
+        Err(pooled())
+    }
+
+    fn check_server(&self, snapshot: &Snapshot) -> Result<()> {
+        let server = &self.identity;
+        let change = if server.system_identifier != snapshot.system_identifier {
+            "this is another cluster than the one the snapshot came from"
+        } else if server.in_recovery != snapshot.in_recovery {
+            "the server changed between primary and standby"
+        } else if server.started_at != snapshot.server_started_at {
+            "the server was restarted, or this is another one"
+        } else if server.timeline != snapshot.timeline {
+            "the server is on another timeline: there was a failover"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Source, change).with_advice(SNAPSHOT_GONE_ADVICE))
+    }
+
+    async fn guarded<T>(
+        &self,
+        what: &str,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        if self.cancel.is_abandoned() {
+            return Err(Error::new(ErrorKind::Source, what)
+                .with_source("the session was abandoned in the middle of a statement")
+                .with_retryable(true));
+        }
+        let mut guard = self.cancel.guard();
+        let outcome = statement.await;
+        guard.finish();
+        outcome.map_err(|error| source_error(what, error))
+    }
+}
+
+const SNAPSHOT_GONE_ADVICE: &str =
+    "what was read under the snapshot stays; start again: key chunks go on under a new snapshot, \
+     ctid chunks start over";
+
+/// The error for a pooler that shares backends between transactions.
+pub(super) fn pooled() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "the connection goes through a pooler that changes backends between transactions",
+    )
+    .with_advice("connect to PostgreSQL directly, or to a pooler in session mode")
+}
+
+/// One column of a row that this library asked for.
+pub(crate) fn column<'a, T: tokio_postgres::types::FromSql<'a>>(
+    row: &'a Row,
+    index: usize,
+) -> Result<T> {
+    row.try_get(index)
+        .map_err(|error| source_error("the server's answer could not be read", error))
+}

@@ -1,0 +1,11 @@
+//! Planning: how a table is cut into chunks, and what an earlier run leaves of its plan.
+//!
+//! `probe` asks the server for statistics, `split` cuts by them, `resume` takes the manifest into
+//! account. No row is scanned to plan.
+
+mod probe;
+mod resume;
+mod split;
+
+pub(crate) use probe::{check_filter, plan_table};
+pub(crate) use resume::{Decision, decide};

@@ -1,0 +1,112 @@
+//! What a run may do with a dataset that is already there: the plan minus the manifest. Pure.
+//!
+//! Owns the rules of resume; it reads no store and no server. Whether another writer is alive is
+//! the lease's business, and whether committed objects still stand is the store's.
+
+use crate::chunk::ChunkId;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::{Dataset, Difference, ExportConfig, State};
+use crate::pg::catalog::schema_differences;
+use crate::snapshot::Snapshot;
+use crate::table::TableSchema;
+
+/// What to do with a dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Make a plan and read all of it; `reason` is recorded with the new epoch.
+    Start {
+        /// Why, in one sentence.
+        reason: String,
+    },
+    /// Keep the plan and what is committed; read the rest.
+    Continue {
+        /// Index of this run's snapshot among the dataset's, if it is one of them.
+        known_snapshot: Option<u32>,
+        /// Committed chunks whose objects are lost: they are read again.
+        discard: Vec<ChunkId>,
+        /// Whether committed chunks were read under another snapshot.
+        mixed: bool,
+    },
+    /// All is committed; at most the closing files are missing.
+    Complete,
+}
+
+/// Decides from the fold of the log and from what this run was asked and found. `lost` are the
+/// committed chunks whose objects are gone or differ.
+///
+/// # Errors
+///
+/// [`ErrorKind::Conflict`] when the root holds another export: what differs is in the message.
+pub(crate) fn decide(
+    dataset: Option<&Dataset>,
+    lost: Vec<ChunkId>,
+    config: &ExportConfig,
+    schema: &TableSchema,
+    snapshot: &Snapshot,
+    require_consistent: bool,
+) -> Result<Decision> {
+    let Some(dataset) = dataset else {
+        return Ok(Decision::Start { reason: "first run".into() });
+    };
+    refuse_other_config(&dataset.config.differences(config))?;
+    let changed = schema_differences(&dataset.schema, schema);
+    refuse_other_schema(&changed)?;
+    match dataset.state {
+        State::Complete => Ok(Decision::Complete),
+        State::Planning => Ok(Decision::Start {
+            reason: "the earlier run ended before its plan was written".into(),
+        }),
+        State::Running | State::Paused | State::Failed => {
+            Ok(go_on(dataset, lost, snapshot, require_consistent))
+        }
+    }
+}
+
+fn go_on(
+    dataset: &Dataset,
+    lost: Vec<ChunkId>,
+    snapshot: &Snapshot,
+    require_consistent: bool,
+) -> Decision {
+    let known = dataset.snapshots.iter().position(|seen| seen.is_same(snapshot));
+    let known_snapshot = known.and_then(|index| u32::try_from(index).ok());
+    let kept = || dataset.committed.values().filter(|entry| !lost.contains(&entry.chunk));
+    let start = |reason: &str| Decision::Start { reason: reason.into() };
+    if dataset.pending().next().is_none() && lost.is_empty() {
+        return Decision::Continue { known_snapshot, discard: lost, mixed: false };
+    }
+    if known_snapshot.is_none() && kept().next().is_none() {
+        return start("nothing was committed under the earlier snapshot, which is gone");
+    }
+    if known_snapshot.is_none() && !dataset.plan.survives_snapshot() {
+        return start("the earlier snapshot is gone, and ctid ranges mean other rows under another");
+    }
+    let mixed = kept().any(|entry| Some(entry.snapshot) != known_snapshot);
+    if mixed && require_consistent {
+        return start("the earlier snapshot is gone, and --require-consistent refuses to mix");
+    }
+    Decision::Continue { known_snapshot, discard: lost, mixed }
+}
+
+fn refuse_other_config(differences: &[Difference]) -> Result<()> {
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("the root holds an export with other options: {}", list.join("; ")),
+    )
+    .with_advice("give the options of the first run again, or another --to (nothing was touched)"))
+}
+
+fn refuse_other_schema(changed: &[String]) -> Result<()> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("the table has changed since the export began: {}", changed.join("; ")),
+    )
+    .with_advice("export it to another --to; the objects here hold the old shape (nothing was touched)"))
+}

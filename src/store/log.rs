@@ -1,0 +1,129 @@
+//! A numbered, append-only log of small objects, each written once by put-if-absent.
+//!
+//! Owns the one conditional write of the design and what a lost reply means for it. It knows
+//! bytes, not entries. Entries are dense from 1 and never deleted, so they are found by probing
+//! upward; LIST is not trusted.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::layout::log_key;
+use super::{Created, Root};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How often an append of unknown outcome is settled before it is given up.
+const MAX_TRIES: u32 = 6;
+/// The pause after the first try; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The log of one dataset.
+#[derive(Debug, Clone)]
+pub(crate) struct AppendLog {
+    root: Root,
+}
+
+/// How an append ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Appended {
+    /// The entry holds our bytes.
+    Created,
+    /// The entry is another's; these are its bytes.
+    Exists(Bytes),
+}
+
+impl AppendLog {
+    pub(crate) fn new(root: Root) -> Self {
+        Self { root }
+    }
+
+    /// The entry `seq`; `None` when it is not written yet.
+    ///
+    /// # Errors
+    ///
+    /// The store's, classified.
+    pub(crate) async fn read(&self, seq: u64) -> Result<Option<Bytes>> {
+        self.root.get(&log_key(seq)).await
+    }
+
+    /// Writes entry `seq` unless it is there. Every answer of the store but a plain success is
+    /// settled by reading back: "exists" may be our own try, and so may an error.
+    ///
+    /// No two writers may ever use the same bytes: put a nonce in.
+    ///
+    /// # Errors
+    ///
+    /// The store's, classified. The outcome is then unknown: the same bytes may be tried again
+    /// for the same `seq`, and nothing else may be written there. The same when it is dropped
+    /// midway. On a local disk an error is never turned into a success by reading back, which
+    /// would come from memory and prove nothing about the disk.
+    pub(crate) async fn append(&self, seq: u64, bytes: &Bytes) -> Result<Appended> {
+        let mut failure = None;
+        for tries in 0..MAX_TRIES {
+            if tries > 0 {
+                tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(tries)).await;
+            }
+            match self.try_append(seq, bytes).await {
+                Ok(Some(appended)) => return Ok(appended),
+                // Refused, yet nothing is there: S3 answers so while another write is on its way.
+                Ok(None) => {}
+                Err(error) if error.is_retryable() => failure = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            Error::new(
+                ErrorKind::Storage,
+                format!("{} is refused as present but cannot be read", log_key(seq)),
+            )
+            .with_advice("the store contradicts itself: check that it is strongly consistent")
+        }))
+    }
+
+    async fn try_append(&self, seq: u64, bytes: &Bytes) -> Result<Option<Appended>> {
+        let created = self.root.create(&log_key(seq), bytes.clone()).await;
+        let failure = match created {
+            Ok(Created::Yes) => return Ok(Some(Appended::Created)),
+            Ok(Created::Exists) => None,
+            Err(error) if self.root.is_local() => return Err(error),
+            Err(error) => Some(error),
+        };
+        match (self.read(seq).await?, failure) {
+            (Some(found), _) if found == *bytes => Ok(Some(Appended::Created)),
+            (Some(found), _) => Ok(Some(Appended::Exists(found))),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The number of the newest entry, 0 when there is none, given that `from` exists (or is 0).
+    /// Probes in doubling steps, then halves the gap: about `2 * log2(newest - from)` requests.
+    ///
+    /// # Errors
+    ///
+    /// The store's, classified.
+    pub(crate) async fn newest(&self, from: u64) -> Result<u64> {
+        let (mut present, mut step) = (from, 1_u64);
+        let mut absent = loop {
+            let candidate = present.saturating_add(step);
+            if !self.exists(candidate).await? {
+                break candidate;
+            }
+            present = candidate;
+            step = step.saturating_mul(2);
+        };
+        while absent - present > 1 {
+            let middle = present + (absent - present) / 2;
+            if self.exists(middle).await? {
+                present = middle;
+            } else {
+                absent = middle;
+            }
+        }
+        Ok(present)
+    }
+
+    async fn exists(&self, seq: u64) -> Result<bool> {
+        Ok(self.root.head(&log_key(seq)).await?.is_some())
+    }
+}

@@ -1,0 +1,70 @@
+//! The first contact with a store: does it answer, may we write, does put-if-absent hold?
+//!
+//! Owns the check that the whole manifest protocol stands on. It leaves nothing behind but, on
+//! a local disk, the folder.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::layout::OWN_DIR;
+use super::{Created, Root, random_token};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long each request of the probe may take, its repeats included.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
+
+impl Root {
+    /// Checks that the store can be reached, listed, written and deleted from, and that it
+    /// honours put-if-absent, with a file of a random name under `_pgsluice/`.
+    ///
+    /// Fails within 15 s when the store cannot be reached. Dropped midway, it may leave the file.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] for a store that ignores put-if-absent; [`ErrorKind::Config`]
+    /// for a wrong bucket, credentials or permissions; [`ErrorKind::Storage`] otherwise.
+    pub async fn probe(&self) -> Result<()> {
+        let prober = Self {
+            store: self.prober.clone(),
+            ..self.clone()
+        };
+        let key = format!("{OWN_DIR}/probe-{}", random_token());
+        let outcome = prober.check_create(&key).await;
+        // Also after a failure: what was written is taken away, as well as can be.
+        let deleted = prober.in_time(prober.delete(&key)).await;
+        outcome.and(deleted)
+    }
+
+    async fn check_create(&self, key: &str) -> Result<()> {
+        let first = Bytes::from(random_token());
+        self.in_time(self.create(key, first.clone())).await?;
+        let second = Bytes::from(random_token());
+        let again = self.in_time(self.create(key, second)).await?;
+        // The first may have answered "exists" for its own try; the bytes tell.
+        let found = self.in_time(self.get(key)).await?;
+        if again == Created::Yes || found.as_ref() != Some(&first) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the store of {} ignores put-if-absent", self.url()),
+            )
+            .with_advice(
+                "two writers could overwrite each other there: use a store with conditional \
+                 writes (If-None-Match), or update this one",
+            ));
+        }
+        self.in_time(self.child(OWN_DIR)?.list()).await?;
+        Ok(())
+    }
+
+    async fn in_time<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
+        match tokio::time::timeout(PROBE_TIMEOUT, request).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::new(
+                ErrorKind::Storage,
+                format!("the store of {} did not answer within 15 s", self.url()),
+            )
+            .with_advice("check the endpoint, the network and the proxy")),
+        }
+    }
+}
