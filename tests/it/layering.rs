@@ -51,6 +51,7 @@ const BINARY_ONLY: &[&str] = &[
     "anyhow",
     "clap",
     "clap_complete",
+    "console",
     "indicatif",
     "tracing_subscriber",
 ];
@@ -313,11 +314,11 @@ fn files_below(folder: &str) -> Vec<SourceFile> {
     let read = |path: PathBuf| SourceFile {
         name: path
             .strip_prefix(root)
-            .unwrap()
-            .to_str()
-            .unwrap()
+            .ok()
+            .and_then(Path::to_str)
+            .expect("a UTF-8 path below the root")
             .to_owned(),
-        text: fs::read_to_string(&path).unwrap(),
+        text: fs::read_to_string(&path).expect("a readable source"),
     };
     paths.into_iter().map(read).collect()
 }
@@ -326,7 +327,7 @@ fn gather(folder: &Path, into: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
-    for path in entries.map(|entry| entry.unwrap().path()) {
+    for path in entries.map(|entry| entry.expect("a readable folder").path()) {
         if path.is_dir() {
             gather(&path, into);
         } else if path.extension().is_some_and(|extension| extension == "rs") {

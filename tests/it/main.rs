@@ -3,8 +3,10 @@
 
 mod cli;
 mod connect;
+mod kill;
 mod layering;
 mod plan;
+mod race;
 mod readers;
 mod refusals;
 mod resume;

@@ -4,6 +4,7 @@
 //! panics. It owns no expectation about pgsluice: those are the scenarios'.
 
 mod database;
+mod dataset;
 mod process;
 mod root;
 mod rows;
@@ -13,7 +14,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::mpsc;
 
-pub(crate) use database::{Database, Session, Writer};
+pub(crate) use database::{Database, Session};
+pub(crate) use dataset::{Dataset, chunk_entries};
 pub(crate) use process::{Outcome, Running, run, start};
 pub(crate) use root::{Root, S3Root, TempRoot};
 pub(crate) use rows::{listed_objects, read_rows};

