@@ -127,7 +127,10 @@ impl ObjectStore for FaultyStore {
             (fault, std::mem::take(&mut script.late))
         };
         for (path, payload) in late {
-            let _ = self.inner.put_opts(&path, payload, PutMode::Create.into()).await;
+            let _ = self
+                .inner
+                .put_opts(&path, payload, PutMode::Create.into())
+                .await;
         }
         match fault {
             Fault::None => self.inner.put_opts(location, payload, opts).await,
@@ -141,7 +144,11 @@ impl ObjectStore for FaultyStore {
             }
             Fault::EmptyConflict => Err(conflict(location)),
             Fault::LandsLate => {
-                self.script.lock().unwrap().late.push((location.clone(), payload));
+                self.script
+                    .lock()
+                    .unwrap()
+                    .late
+                    .push((location.clone(), payload));
                 Err(broken_connection())
             }
             Fault::NotSent => Err(broken_connection()),

@@ -125,7 +125,10 @@ impl Upload {
             self.join_part().await?;
         }
         let Some(multipart) = &mut self.multipart else {
-            return Err(Error::new(ErrorKind::Internal, "a multipart upload vanished"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "a multipart upload vanished",
+            ));
         };
         let put = multipart.complete().await;
         let put = put.map_err(|cause| self.failed(&cause))?;
@@ -190,7 +193,8 @@ impl Upload {
 
     pub(super) fn next_part_bytes(&self) -> usize {
         let doublings = u32::try_from(self.parts / PARTS_OF_ONE_SIZE).unwrap_or(u32::MAX);
-        self.part_bytes.saturating_mul(2_usize.saturating_pow(doublings))
+        self.part_bytes
+            .saturating_mul(2_usize.saturating_pow(doublings))
     }
 
     fn failed(&self, cause: &object_store::Error) -> Error {
