@@ -86,7 +86,8 @@ fn a_chunk_has_one_winner() {
 
 #[test]
 fn chunk_entries_agree_with_the_plan_and_with_themselves() {
-    let breaks: [(&str, fn(&mut ChunkEntry)); 10] = [
+    type Spoil = fn(&mut ChunkEntry);
+    let breaks: [(&str, Spoil); 10] = [
         ("range", |entry| entry.range = Range::Whole),
         ("relation", |entry| {
             entry.relation = TableName::new("a", "b")
