@@ -158,11 +158,26 @@ fn reopen(
             for chunk in discard {
                 dataset.committed.remove(&chunk);
             }
-            (dataset.plan, dataset.chunks_total, dataset.committed, dataset.snapshots)
+            (
+                dataset.plan,
+                dataset.chunks_total,
+                dataset.committed,
+                dataset.snapshots,
+            )
         }
-        (PlanStart::New { relations, chunks_total, chunks }, _) => {
-            (Plan { relations, chunks }, chunks_total, Default::default(), Vec::new())
-        }
+        (
+            PlanStart::New {
+                relations,
+                chunks_total,
+                chunks,
+            },
+            _,
+        ) => (
+            Plan { relations, chunks },
+            chunks_total,
+            Default::default(),
+            Vec::new(),
+        ),
         // `check` refuses it; an empty plan commits nothing.
         (PlanStart::Keep { .. }, None) => Default::default(),
     };

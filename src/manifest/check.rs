@@ -75,7 +75,12 @@ fn check_change(dataset: &Dataset, epoch: u64, change: &Change) -> Checked {
         Change::Plan { chunks } => {
             check_size(chunks.len(), MAX_PLAN_CHUNKS)?;
             let planned = &dataset.plan.chunks;
-            check_plan(&dataset.plan.relations, dataset.chunks_total, planned, chunks)
+            check_plan(
+                &dataset.plan.relations,
+                dataset.chunks_total,
+                planned,
+                chunks,
+            )
         }
         Change::Commit { chunks } => check_commit(dataset, epoch, chunks),
         Change::Complete { totals } => check_complete(dataset, totals),
@@ -111,7 +116,14 @@ fn check_open(before: Option<&Dataset>, entry: &Entry, open: &Open) -> Checked {
     match (&open.plan, before) {
         (PlanStart::Keep { .. }, None) => Err(InvariantError::NotOpened),
         (PlanStart::Keep { discard }, Some(before)) => check_keep(before, open, discard),
-        (PlanStart::New { relations, chunks_total, chunks }, _) => {
+        (
+            PlanStart::New {
+                relations,
+                chunks_total,
+                chunks,
+            },
+            _,
+        ) => {
             check_snapshot(0, open)?;
             check_size(chunks.len(), MAX_PLAN_CHUNKS)?;
             check_plan(relations, *chunks_total, &[], chunks)
@@ -126,7 +138,11 @@ fn check_snapshot(known: usize, open: &Open) -> Checked {
         Some(_) => index == known,
         None => index < known,
     };
-    if fits { Ok(()) } else { Err(InvariantError::Snapshot(open.snapshot)) }
+    if fits {
+        Ok(())
+    } else {
+        Err(InvariantError::Snapshot(open.snapshot))
+    }
 }
 
 fn check_keep(before: &Dataset, open: &Open, discard: &[ChunkId]) -> Checked {
@@ -152,13 +168,26 @@ fn check_keep(before: &Dataset, open: &Open, discard: &[ChunkId]) -> Checked {
 /// Pending ctid chunks need the snapshot that every kept ctid chunk was read under.
 fn check_ctid(before: &Dataset, snapshot: u32, discarded: &BTreeSet<ChunkId>) -> Checked {
     let (mut pending, mut elsewhere) = (false, false);
-    for chunk in before.plan.chunks.iter().filter(|chunk| !chunk.range.survives_snapshot()) {
-        match before.committed.get(&chunk.id).filter(|_| !discarded.contains(&chunk.id)) {
+    for chunk in before
+        .plan
+        .chunks
+        .iter()
+        .filter(|chunk| !chunk.range.survives_snapshot())
+    {
+        match before
+            .committed
+            .get(&chunk.id)
+            .filter(|_| !discarded.contains(&chunk.id))
+        {
             Some(entry) => elsewhere |= entry.snapshot != snapshot,
             None => pending = true,
         }
     }
-    if pending && elsewhere { Err(InvariantError::CtidSnapshot) } else { Ok(()) }
+    if pending && elsewhere {
+        Err(InvariantError::CtidSnapshot)
+    } else {
+        Ok(())
+    }
 }
 
 /// Checks a further segment behind `planned`, and the whole plan once it is whole.
@@ -224,12 +253,22 @@ impl Cover {
         let is_key = |column: &String| relation.key.as_ref() == Some(column);
         match (self, range) {
             (Self::Nothing, Range::Whole) => Some(Self::Everything),
-            (Self::Nothing, Range::Key { column, lower: None, upper }) if is_key(column) => {
-                Some(upper.map_or(Self::AllKeys, Self::KeysBelow))
-            }
-            (Self::KeysBelow(below), Range::Key { column, lower: Some(lower), upper })
-                if is_key(column) && *lower == below && upper.is_none_or(|upper| upper > below) =>
-            {
+            (
+                Self::Nothing,
+                Range::Key {
+                    column,
+                    lower: None,
+                    upper,
+                },
+            ) if is_key(column) => Some(upper.map_or(Self::AllKeys, Self::KeysBelow)),
+            (
+                Self::KeysBelow(below),
+                Range::Key {
+                    column,
+                    lower: Some(lower),
+                    upper,
+                },
+            ) if is_key(column) && *lower == below && upper.is_none_or(|upper| upper > below) => {
                 Some(upper.map_or(Self::AllKeys, Self::KeysBelow))
             }
             (Self::AllKeys, Range::NullKey { column }) if is_key(column) => Some(Self::Everything),
@@ -270,13 +309,22 @@ fn check_entry(
 ) -> Result<(), &'static str> {
     let require = |holds: bool, what| if holds { Ok(()) } else { Err(what) };
     let relation = dataset.plan.relations.get(chunk.relation as usize);
-    require(entry.range == chunk.range, "its range is not the planned one")?;
+    require(
+        entry.range == chunk.range,
+        "its range is not the planned one",
+    )?;
     require(
         relation.is_some_and(|relation| relation.name == entry.relation),
         "its relation is not the planned one",
     )?;
-    require(entry.snapshot == dataset.snapshot, "its snapshot is not this epoch's")?;
-    require(entry.rows == 0 || !entry.objects.is_empty(), "it has rows and no object")?;
+    require(
+        entry.snapshot == dataset.snapshot,
+        "its snapshot is not this epoch's",
+    )?;
+    require(
+        entry.rows == 0 || !entry.objects.is_empty(),
+        "it has rows and no object",
+    )?;
     let rows = entry.objects.iter().map(|object| object.rows).sum::<u64>();
     require(rows == entry.rows, "its rows are not those of its objects")?;
     require(
@@ -292,7 +340,10 @@ fn check_entry(
             parse_object_key(&object.key) == Some((entry.chunk, epoch)),
             "an object's key is not of this chunk and epoch",
         )?;
-        require(object.sha256.len() == 64 && object.bytes > 0, "an object has no checksum")?;
+        require(
+            object.sha256.len() == 64 && object.bytes > 0,
+            "an object has no checksum",
+        )?;
     }
     Ok(())
 }

@@ -56,7 +56,10 @@ pub(super) struct Success {
 /// The store's, classified; [`ErrorKind::Internal`] when the dataset is not complete.
 pub(crate) async fn finish(root: &Root, dataset: &Dataset) -> Result<()> {
     if dataset.state != State::Complete {
-        return Err(Error::new(ErrorKind::Internal, "the dataset to finish is not complete"));
+        return Err(Error::new(
+            ErrorKind::Internal,
+            "the dataset to finish is not complete",
+        ));
     }
     if is_finished(root).await? {
         return Ok(());
@@ -134,5 +137,9 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
 }
 
 fn no_json(cause: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Internal, "the manifest cannot be written as JSON").with_source(cause)
+    Error::new(
+        ErrorKind::Internal,
+        "the manifest cannot be written as JSON",
+    )
+    .with_source(cause)
 }

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::log::Fence;
 use super::model::{Dataset, State, WriterInfo};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::layout::{LEASE, log_key};
 use crate::store::Root;
+use crate::store::layout::{LEASE, log_key};
 
 /// Still intervals after which a writer counts as dead.
 const STILL_INTERVALS: u32 = 3;
@@ -85,11 +85,16 @@ pub(crate) async fn is_alive(
     dataset: &Dataset,
     interval: Duration,
 ) -> Result<Liveness> {
-    if matches!(dataset.state, State::Paused | State::Failed | State::Complete) {
+    if matches!(
+        dataset.state,
+        State::Paused | State::Failed | State::Complete
+    ) {
         return Ok(Liveness::Dead);
     }
     let first = current_lease(root, dataset).await?;
-    let interval = first.as_ref().map_or(interval, |lease| Duration::from_millis(lease.interval_ms));
+    let interval = first
+        .as_ref()
+        .map_or(interval, |lease| Duration::from_millis(lease.interval_ms));
     let interval = interval.clamp(INTERVALS.0, INTERVALS.1);
     let deadline = Instant::now() + STILL_INTERVALS * interval;
     loop {
@@ -98,7 +103,9 @@ pub(crate) async fn is_alive(
             return Ok(alive(dataset, first.as_ref()));
         }
         let lease = current_lease(root, dataset).await?;
-        let is_later = lease.as_ref().is_some_and(|lease| lease.epoch > dataset.epoch);
+        let is_later = lease
+            .as_ref()
+            .is_some_and(|lease| lease.epoch > dataset.epoch);
         if lease != first || is_later {
             return Ok(alive(dataset, lease.as_ref()));
         }

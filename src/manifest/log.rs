@@ -156,7 +156,9 @@ impl ManifestLog {
                 }
                 LogAppended::Exists(bytes) => {
                     let other = Entry::from_bytes(entry.seq, &bytes)?;
-                    let is_older = dataset.as_ref().is_some_and(|ours| ours.epoch == other.epoch);
+                    let is_older = dataset
+                        .as_ref()
+                        .is_some_and(|ours| ours.epoch == other.epoch);
                     if !is_older || !request.takeover {
                         return Ok(taken(dataset.as_ref(), other));
                     }
@@ -167,7 +169,10 @@ impl ManifestLog {
         }
         Err(Error::new(
             ErrorKind::Conflict,
-            format!("the writer of {} writes faster than it can be taken over", root.url()),
+            format!(
+                "the writer of {} writes faster than it can be taken over",
+                root.url()
+            ),
         )
         .with_advice("stop the other run, or try again"))
     }
@@ -290,7 +295,11 @@ impl ManifestLog {
         if other.epoch <= self.dataset.epoch {
             return Err(Error::new(
                 ErrorKind::Internal,
-                format!("entry {seq} of {} is by epoch {}", self.root.url(), other.epoch),
+                format!(
+                    "entry {seq} of {} is by epoch {}",
+                    self.root.url(),
+                    other.epoch
+                ),
             )
             .with_advice("two writers share an epoch, which must not be: please report it"));
         }
@@ -364,7 +373,10 @@ fn segments_of(plan: &PlanRequest) -> impl Iterator<Item = Vec<Chunk>> + Send + 
         PlanRequest::Keep { .. } => Vec::new(),
         PlanRequest::New(plan) => plan.chunks.clone(),
     };
-    let segments: Vec<_> = chunks.chunks(MAX_PLAN_CHUNKS).map(<[Chunk]>::to_vec).collect();
+    let segments: Vec<_> = chunks
+        .chunks(MAX_PLAN_CHUNKS)
+        .map(<[Chunk]>::to_vec)
+        .collect();
     segments.into_iter()
 }
 
@@ -378,7 +390,9 @@ fn open_entry(
         (PlanRequest::Keep { .. }, Some(dataset)) => dataset.snapshots.as_slice(),
         _ => &[],
     };
-    let found = known.iter().position(|known| known.is_same(&request.snapshot));
+    let found = known
+        .iter()
+        .position(|known| known.is_same(&request.snapshot));
     let plan = match &request.plan {
         PlanRequest::Keep { discard } => PlanStart::Keep {
             discard: discard.clone(),
@@ -425,7 +439,10 @@ fn taken(dataset: Option<&Dataset>, other: Entry) -> Opened {
 fn damaged(root: &Root, seq: u64, cause: InvariantError) -> Error {
     Error::new(
         ErrorKind::Conflict,
-        format!("the manifest log of {} is damaged at entry {seq}", root.url()),
+        format!(
+            "the manifest log of {} is damaged at entry {seq}",
+            root.url()
+        ),
     )
     .with_advice("something else wrote under _pgsluice/log: export to a fresh root")
     .with_source(cause)
@@ -442,12 +459,22 @@ fn refused(root: &Root, cause: InvariantError) -> Error {
             ErrorKind::Conflict,
             "join the first run's snapshot with --snapshot, or plan the table anew",
         ),
-        InvariantError::State { state: State::Complete, .. } => {
-            (ErrorKind::Conflict, "the dataset is complete: export to another root")
-        }
+        InvariantError::State {
+            state: State::Complete,
+            ..
+        } => (
+            ErrorKind::Conflict,
+            "the dataset is complete: export to another root",
+        ),
         _ => (ErrorKind::Internal, "please report this"),
     };
-    Error::new(kind, format!("an entry must not follow in the manifest log of {}", root.url()))
-        .with_advice(advice)
-        .with_source(cause)
+    Error::new(
+        kind,
+        format!(
+            "an entry must not follow in the manifest log of {}",
+            root.url()
+        ),
+    )
+    .with_advice(advice)
+    .with_source(cause)
 }

@@ -187,7 +187,11 @@ pub(crate) struct Difference {
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} was {} and is now {}", self.field, self.before, self.now)
+        write!(
+            f,
+            "{} was {} and is now {}",
+            self.field, self.before, self.now
+        )
     }
 }
 
@@ -198,9 +202,15 @@ impl ExportConfig {
         let fields = |config: &Self| {
             [
                 ("table", config.table.to_string()),
-                ("columns", config.columns.as_deref().map_or("all".to_owned(), list)),
+                (
+                    "columns",
+                    config.columns.as_deref().map_or("all".to_owned(), list),
+                ),
                 ("exclude_columns", list(&config.exclude_columns)),
-                ("filter", config.filter.clone().unwrap_or_else(|| "none".to_owned())),
+                (
+                    "filter",
+                    config.filter.clone().unwrap_or_else(|| "none".to_owned()),
+                ),
                 ("chunk_by", config.chunk_by.to_string()),
                 ("chunk_rows", config.chunk_rows.to_string()),
                 ("chunk_bytes", config.chunk_bytes.to_string()),
@@ -341,7 +351,10 @@ impl Dataset {
 
     /// The indexes of the snapshots that committed chunks were read under.
     pub(crate) fn snapshots_used(&self) -> BTreeSet<u32> {
-        self.committed.values().map(|entry| entry.snapshot).collect()
+        self.committed
+            .values()
+            .map(|entry| entry.snapshot)
+            .collect()
     }
 
     /// How the rows hang together, counting the pending chunks as read under the newest epoch's
@@ -351,7 +364,11 @@ impl Dataset {
         if !self.is_all_committed() {
             used.insert(self.snapshot);
         }
-        if used.len() > 1 { Consistency::Mixed } else { Consistency::Snapshot }
+        if used.len() > 1 {
+            Consistency::Mixed
+        } else {
+            Consistency::Snapshot
+        }
     }
 
     /// The snapshots that committed chunks were read under.
@@ -384,8 +401,11 @@ impl Entry {
     /// The entry as it stands in the store: one line of JSON.
     pub(crate) fn to_bytes(&self) -> Result<bytes::Bytes> {
         let json = serde_json::to_vec(self).map_err(|cause| {
-            Error::new(ErrorKind::Internal, "a manifest entry cannot be written as JSON")
-                .with_source(cause)
+            Error::new(
+                ErrorKind::Internal,
+                "a manifest entry cannot be written as JSON",
+            )
+            .with_source(cause)
         })?;
         Ok(json.into())
     }
@@ -398,8 +418,11 @@ impl Entry {
     /// anything that is no entry, or that has another number.
     pub(crate) fn from_bytes(seq: u64, bytes: &[u8]) -> Result<Self> {
         let damaged = || {
-            Error::new(ErrorKind::Conflict, format!("manifest log entry {seq} is damaged"))
-                .with_advice("something else wrote under _pgsluice/log: export to a fresh root")
+            Error::new(
+                ErrorKind::Conflict,
+                format!("manifest log entry {seq} is damaged"),
+            )
+            .with_advice("something else wrote under _pgsluice/log: export to a fresh root")
         };
         let parsed = serde_json::from_slice::<Self>(bytes);
         let version = match &parsed {
@@ -412,10 +435,16 @@ impl Entry {
                 ErrorKind::Unsupported,
                 format!("manifest log entry {seq} has version {version}"),
             )
-            .with_advice("it was written by another version of pgsluice: use that one, or a later"));
+            .with_advice(
+                "it was written by another version of pgsluice: use that one, or a later",
+            ));
         }
         let entry = parsed.map_err(|cause| damaged().with_source(cause))?;
-        if entry.seq == seq { Ok(entry) } else { Err(damaged()) }
+        if entry.seq == seq {
+            Ok(entry)
+        } else {
+            Err(damaged())
+        }
     }
 }
 

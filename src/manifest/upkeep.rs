@@ -46,7 +46,10 @@ impl ManifestLog {
     pub(crate) async fn delete_orphans(&self) -> Result<Orphans> {
         let dataset = self.dataset();
         if !dataset.is_all_committed() {
-            return Err(Error::new(ErrorKind::Internal, "orphans are looked for too early"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "orphans are looked for too early",
+            ));
         }
         let orphans = find_orphans(dataset, self.root().list().await?);
         if !self.fence().check().await? {
@@ -66,7 +69,8 @@ fn find_orphans(dataset: &Dataset, listed: Vec<ObjectInfo>) -> Vec<ObjectInfo> {
     let objects = dataset.committed.values().flat_map(|entry| &entry.objects);
     let named: HashSet<&str> = objects.map(|object| object.key.as_str()).collect();
     let is_orphan = |object: &ObjectInfo| {
-        let is_ours = parse_object_key(&object.key).is_some_and(|(_, epoch)| epoch <= dataset.epoch);
+        let is_ours =
+            parse_object_key(&object.key).is_some_and(|(_, epoch)| epoch <= dataset.epoch);
         is_ours && !named.contains(object.key.as_str())
     };
     listed.into_iter().filter(is_orphan).collect()
@@ -85,21 +89,32 @@ pub(crate) async fn check_committed(root: &Root, dataset: &Dataset) -> Result<Ve
         return Ok(Vec::new());
     }
     let listed = root.list().await?;
-    let listed: HashMap<&str, &ObjectInfo> =
-        listed.iter().map(|object| (object.key.as_str(), object)).collect();
+    let listed: HashMap<&str, &ObjectInfo> = listed
+        .iter()
+        .map(|object| (object.key.as_str(), object))
+        .collect();
     let is_confirmed = |object: &ObjectEntry| {
-        listed.get(object.key.as_str()).is_some_and(|found| is_same_tag(object, found))
+        listed
+            .get(object.key.as_str())
+            .is_some_and(|found| is_same_tag(object, found))
     };
-    let objects = dataset
-        .committed
-        .values()
-        .flat_map(|entry| entry.objects.iter().map(move |object| (entry.chunk, object)));
-    let doubtful: Vec<_> = objects.filter(|(_, object)| !is_confirmed(object)).collect();
+    let objects = dataset.committed.values().flat_map(|entry| {
+        entry
+            .objects
+            .iter()
+            .map(move |object| (entry.chunk, object))
+    });
+    let doubtful: Vec<_> = objects
+        .filter(|(_, object)| !is_confirmed(object))
+        .collect();
     let checks = stream::iter(doubtful)
         .map(async |(chunk, object)| is_intact(root, object).await.map(|intact| (chunk, intact)));
     let checked: Vec<(ChunkId, bool)> = checks.buffered(CONCURRENCY).try_collect().await?;
-    let mut lost: Vec<ChunkId> =
-        checked.into_iter().filter(|(_, intact)| !intact).map(|(chunk, _)| chunk).collect();
+    let mut lost: Vec<ChunkId> = checked
+        .into_iter()
+        .filter(|(_, intact)| !intact)
+        .map(|(chunk, _)| chunk)
+        .collect();
     lost.dedup();
     Ok(lost)
 }

@@ -25,11 +25,14 @@ struct StoreCause(String);
 /// The error of `action` ("read", "list", ...) on `target`, a URL without secrets or a key.
 pub(super) fn store_error(action: &str, target: &str, cause: &object_store::Error) -> Error {
     let text = chain_text(cause);
-    let class = classify(cause, &text);
-    Error::new(class.kind, format!("cannot {action} {target}: {}", class.what))
-        .with_advice(class.advice)
-        .with_retryable(class.retryable)
-        .with_source(StoreCause(scrub(&text)))
+    let class = classify(action, cause, &text);
+    Error::new(
+        class.kind,
+        format!("cannot {action} {target}: {}", class.what),
+    )
+    .with_advice(class.advice)
+    .with_retryable(class.retryable)
+    .with_source(StoreCause(scrub(&text)))
 }
 
 /// The error of a local path that cannot be resolved.
@@ -67,7 +70,7 @@ const CREDENTIALS: &str = "check the credentials: AWS_ACCESS_KEY_ID and AWS_SECR
 const PERMISSION: &str = "allow this identity to put, get, list and delete objects under the \
      URL, and to abort multipart uploads";
 
-fn classify(cause: &object_store::Error, text: &str) -> Class {
+fn classify(action: &str, cause: &object_store::Error, text: &str) -> Class {
     use object_store::Error as E;
     if let Some(io) = in_chain::<io::Error>(cause).filter(|_| !has_http(cause)) {
         return classify_io(io);
@@ -76,12 +79,17 @@ fn classify(cause: &object_store::Error, text: &str) -> Class {
         return class;
     }
     match cause {
-        E::Unauthenticated { .. } => {
-            class(ErrorKind::Config, "the store did not accept the credentials", CREDENTIALS)
-        }
-        E::PermissionDenied { .. } => {
-            class(ErrorKind::Config, "permission denied", PERMISSION)
-        }
+        E::NotFound { .. } if action == "write" => class(
+            ErrorKind::Config,
+            "the store has no such bucket, container or endpoint",
+            "correct the URL or the endpoint",
+        ),
+        E::Unauthenticated { .. } => class(
+            ErrorKind::Config,
+            "the store did not accept the credentials",
+            CREDENTIALS,
+        ),
+        E::PermissionDenied { .. } => class(ErrorKind::Config, "permission denied", PERMISSION),
         E::NotFound { .. } => class(
             ErrorKind::Storage,
             "not found",
@@ -97,9 +105,11 @@ fn classify(cause: &object_store::Error, text: &str) -> Class {
             "the name cannot be a key",
             "choose a URL without control characters, empty parts, `.` or `..`",
         ),
-        E::UnknownConfigurationKey { .. } => {
-            class(ErrorKind::Config, "unknown store option", "see the store's option names")
-        }
+        E::UnknownConfigurationKey { .. } => class(
+            ErrorKind::Config,
+            "unknown store option",
+            "see the store's option names",
+        ),
         _ => classify_transport(cause, text),
     }
 }
@@ -107,29 +117,53 @@ fn classify(cause: &object_store::Error, text: &str) -> Class {
 /// Server codes that the store client hides behind a general error.
 fn classify_words(text: &str) -> Option<Class> {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if has(&["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"]) {
+    if has(&[
+        "NoSuchBucket",
+        "ContainerNotFound",
+        "The specified bucket does not exist",
+    ]) {
         return Some(class(
             ErrorKind::Config,
             "the bucket or container does not exist",
             "create it first, or correct the URL",
         ));
     }
-    if has(&["169.254.169.254", "169.254.170.2", "metadata.google.internal"]) {
+    if has(&[
+        "169.254.169.254",
+        "169.254.170.2",
+        "metadata.google.internal",
+    ]) {
         return Some(class(
             ErrorKind::Config,
             "no credentials were found, and this machine has no role to ask for them",
             CREDENTIALS,
         ));
     }
-    if has(&["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AuthenticationFailed"])
-    {
+    if has(&["URL scheme is not allowed"]) {
+        return Some(class(
+            ErrorKind::Config,
+            "the endpoint is plain http, which is not allowed",
+            "use https, or set AWS_ALLOW_HTTP=true (GOOGLE_, AZURE_) for a store on this network",
+        ));
+    }
+    if has(&[
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "AuthenticationFailed",
+        "failed to authenticate",
+    ]) {
         return Some(class(
             ErrorKind::Config,
             "the store did not accept the credentials",
             CREDENTIALS,
         ));
     }
-    if has(&["AccessDenied", "AuthorizationFailure", "AuthorizationPermissionMismatch"]) {
+    if has(&[
+        "AccessDenied",
+        "AuthorizationFailure",
+        "AuthorizationPermissionMismatch",
+    ]) {
         return Some(class(ErrorKind::Config, "permission denied", PERMISSION));
     }
     if has(&["Received redirect without LOCATION", "PermanentRedirect"]) {
@@ -143,7 +177,12 @@ fn classify_words(text: &str) -> Option<Class> {
 }
 
 fn classify_transport(cause: &object_store::Error, text: &str) -> Class {
-    let server = ["status code: 5", "status code: 429", "status code: 408", "SlowDown"];
+    let server = [
+        "status code: 5",
+        "status code: 429",
+        "status code: 408",
+        "SlowDown",
+    ];
     if server.iter().any(|word| text.contains(word)) {
         return Class {
             retryable: true,
@@ -155,7 +194,11 @@ fn classify_transport(cause: &object_store::Error, text: &str) -> Class {
         };
     }
     let Some(http) = in_chain::<HttpError>(cause) else {
-        return class(ErrorKind::Storage, "the store failed", "see the cause, then start again");
+        return class(
+            ErrorKind::Storage,
+            "the store failed",
+            "see the cause, then start again",
+        );
     };
     let what = match http.kind() {
         HttpErrorKind::Connect => "the store cannot be reached",
@@ -186,9 +229,11 @@ fn classify_io(cause: &io::Error) -> Class {
             "permission denied",
             "let this user read and write the folder, or choose another",
         ),
-        K::ReadOnlyFilesystem => {
-            class(ErrorKind::Config, "the file system is read-only", "choose another folder")
-        }
+        K::ReadOnlyFilesystem => class(
+            ErrorKind::Config,
+            "the file system is read-only",
+            "choose another folder",
+        ),
         K::NotADirectory | K::IsADirectory | K::InvalidFilename => class(
             ErrorKind::Config,
             "the path cannot hold this",
@@ -247,7 +292,11 @@ pub(super) fn scrub(text: &str) -> String {
         if !clean.is_empty() {
             clean.push(' ');
         }
-        clean.push_str(&if after_bearer { REDACTED.to_owned() } else { scrub_word(word) });
+        clean.push_str(&if after_bearer {
+            REDACTED.to_owned()
+        } else {
+            scrub_word(word)
+        });
         after_bearer = word.to_ascii_lowercase().ends_with("bearer");
     }
     match clean.char_indices().nth(MAX_CAUSE_CHARS) {
@@ -267,7 +316,11 @@ fn reduce_reply(text: &str) -> String {
         Some(after.split_once(&format!("</{name}>"))?.0)
     };
     let code = tag("Code").unwrap_or("unknown code");
-    format!("{}{code} {}", &text[..start], tag("Message").unwrap_or_default())
+    format!(
+        "{}{code} {}",
+        &text[..start],
+        tag("Message").unwrap_or_default()
+    )
 }
 
 fn scrub_word(word: &str) -> String {
@@ -284,9 +337,21 @@ fn scrub_word(word: &str) -> String {
         word = format!("{before}?...");
     }
     let lower = word.to_ascii_lowercase();
-    let secrets = ["sig=", "signature", "credential", "token", "secret", "password", "accountkey"];
+    let secrets = [
+        "sig=",
+        "signature",
+        "credential",
+        "token",
+        "secret",
+        "password",
+        "accountkey",
+    ];
     let is_secret = secrets.iter().any(|name| lower.contains(name)) && word.contains(['=', ':']);
-    if is_secret && !word.contains("://") { REDACTED.to_owned() } else { word }
+    if is_secret && !word.contains("://") {
+        REDACTED.to_owned()
+    } else {
+        word
+    }
 }
 
 #[cfg(test)]
@@ -300,11 +365,19 @@ mod tests {
              <Error><Code>SignatureDoesNotMatch</Code><Message>no match</Message>\
              <AWSAccessKeyId>CANARY</AWSAccessKeyId><StringToSign>CANARY\nx</StringToSign></Error>";
         let clean = scrub(text);
-        assert!(!clean.contains("CANARY") && !clean.contains("pw@"), "{clean}");
+        assert!(
+            !clean.contains("CANARY") && !clean.contains("pw@"),
+            "{clean}"
+        );
         assert!(clean.contains("SignatureDoesNotMatch no match"), "{clean}");
-        assert!(clean.contains("https://acct.blob.core.windows.net/c/k?..."), "{clean}");
-        let clean = scrub("AccountKey=CANARY; x-amz-security-token:CANARY {\"secret\":\"CANARY\"} \
-             Authorization: Bearer CANARY");
+        assert!(
+            clean.contains("https://acct.blob.core.windows.net/c/k?..."),
+            "{clean}"
+        );
+        let clean = scrub(
+            "AccountKey=CANARY; x-amz-security-token:CANARY {\"secret\":\"CANARY\"} \
+             Authorization: Bearer CANARY",
+        );
         assert!(!clean.contains("CANARY"), "{clean}");
         assert!(scrub(&"x ".repeat(5_000)).len() < 700);
     }

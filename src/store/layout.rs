@@ -62,7 +62,11 @@ pub(crate) fn encode_component(name: &str) -> String {
 
 /// CON, PRN, AUX, NUL, COM0-9 and LPT0-9, in any case and before any extension.
 fn is_device_name(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().to_ascii_uppercase();
+    let stem = name
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_uppercase();
     let numbered = |prefix: &str| {
         stem.strip_prefix(prefix)
             .is_some_and(|rest| rest.len() == 1 && rest.as_bytes()[0].is_ascii_digit())
@@ -127,7 +131,11 @@ fn bad_layout(template: &str, part: &str) -> Error {
 /// the same epoch has the same key.
 #[must_use]
 pub(crate) fn object_key(chunk: &Chunk, epoch: u64) -> String {
-    format!("part-{:08}-{}-e{epoch}.parquet", chunk.id.0, range_text(&chunk.range))
+    format!(
+        "part-{:08}-{}-e{epoch}.parquet",
+        chunk.id.0,
+        range_text(&chunk.range)
+    )
 }
 
 fn range_text(range: &Range) -> String {
@@ -150,7 +158,8 @@ pub(crate) fn parse_object_key(key: &str) -> Option<(ChunkId, u64)> {
     let body = key.strip_prefix("part-")?.strip_suffix(".parquet")?;
     let (id_text, rest) = body.split_once('-')?;
     let (range, epoch_text) = rest.rsplit_once("-e")?;
-    let in_range = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    let in_range =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
     if range.is_empty() || !range.bytes().all(in_range) {
         return None;
     }
@@ -170,8 +179,8 @@ mod tests {
 
     const ODD: &[&str] = &[
         "orders", "Orders", "_hidden", ".dot", "a.", ".", "..", "a/b", "a\\b", "a%b", "%2E", "a=b",
-        "CON", "con.txt", "COM1", "COM10", "nul", "NULL", "a\"b", "a;b", "a\nb", "a\0b", "ä", "名前",
-        " ", "#1", "a#1", "a?b", "{x}", "~", "a b", "-", "a*b", "%", "",
+        "CON", "con.txt", "COM1", "COM10", "nul", "NULL", "a\"b", "a;b", "a\nb", "a\0b", "ä",
+        "名前", " ", "#1", "a#1", "a?b", "{x}", "~", "a b", "-", "a*b", "%", "",
     ];
 
     #[test]
@@ -180,10 +189,15 @@ mod tests {
         for name in ODD {
             let encoded = encode_component(name);
             assert!(
-                encoded.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-%".contains(&b)),
+                encoded
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._-%".contains(&b)),
                 "{encoded}"
             );
-            assert!(!encoded.starts_with(['_', '.']) && !encoded.ends_with('.'), "{encoded}");
+            assert!(
+                !encoded.starts_with(['_', '.']) && !encoded.ends_with('.'),
+                "{encoded}"
+            );
             assert_eq!(seen.insert(encoded.clone(), name), None, "{encoded}");
         }
         assert_eq!(encode_component("orders_2"), "orders_2");
@@ -207,15 +221,27 @@ mod tests {
 
     #[test]
     fn object_keys_are_read_back() {
-        let key_range = |lower, upper| Range::Key { column: "id".into(), lower, upper };
+        let key_range = |lower, upper| Range::Key {
+            column: "id".into(),
+            lower,
+            upper,
+        };
         for range in [
             Range::Whole,
-            Range::NullKey { column: "a/b".into() },
+            Range::NullKey {
+                column: "a/b".into(),
+            },
             key_range(None, Some(-5)),
             key_range(Some(i64::MIN), Some(i64::MAX)),
             key_range(Some(5), None),
-            Range::Ctid { lower: 0, upper: None },
-            Range::Ctid { lower: 7, upper: Some(u32::MAX) },
+            Range::Ctid {
+                lower: 0,
+                upper: None,
+            },
+            Range::Ctid {
+                lower: 7,
+                upper: Some(u32::MAX),
+            },
         ] {
             for (id, epoch) in [(0, 1), (17, 9), (u32::MAX, u64::MAX)] {
                 let chunk = Chunk {
@@ -255,8 +281,21 @@ mod tests {
         let folder = |template: &str| dataset_folder(template, &table);
         assert_eq!(folder("{schema}/{table}").unwrap(), "public/Order%2Fs");
         assert_eq!(folder("").unwrap(), "");
-        assert_eq!(folder("/raw/v=1/t_{table}/").unwrap(), "raw/v=1/t_Order%2Fs");
-        for bad in ["a//b", "..", "a/./b", "{x}", "{table", "_x/{table}", "a b", "%41", "a\\b"] {
+        assert_eq!(
+            folder("/raw/v=1/t_{table}/").unwrap(),
+            "raw/v=1/t_Order%2Fs"
+        );
+        for bad in [
+            "a//b",
+            "..",
+            "a/./b",
+            "{x}",
+            "{table",
+            "_x/{table}",
+            "a b",
+            "%41",
+            "a\\b",
+        ] {
             let error = folder(bad).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{bad}");
         }

@@ -95,35 +95,4 @@ impl AppendLog {
             (None, None) => Ok(None),
         }
     }
-
-    /// The number of the newest entry, 0 when there is none, given that `from` exists (or is 0).
-    /// Probes in doubling steps, then halves the gap: about `2 * log2(newest - from)` requests.
-    ///
-    /// # Errors
-    ///
-    /// The store's, classified.
-    pub(crate) async fn newest(&self, from: u64) -> Result<u64> {
-        let (mut present, mut step) = (from, 1_u64);
-        let mut absent = loop {
-            let candidate = present.saturating_add(step);
-            if !self.exists(candidate).await? {
-                break candidate;
-            }
-            present = candidate;
-            step = step.saturating_mul(2);
-        };
-        while absent - present > 1 {
-            let middle = present + (absent - present) / 2;
-            if self.exists(middle).await? {
-                present = middle;
-            } else {
-                absent = middle;
-            }
-        }
-        Ok(present)
-    }
-
-    async fn exists(&self, seq: u64) -> Result<bool> {
-        Ok(self.root.head(&log_key(seq)).await?.is_some())
-    }
 }

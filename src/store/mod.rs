@@ -143,7 +143,10 @@ impl Root {
     ) -> Result<Created> {
         let path = self.path(key)?;
         let options = PutOptions::from(PutMode::Create);
-        match store.put_opts(&path, PutPayload::from(bytes), options).await {
+        match store
+            .put_opts(&path, PutPayload::from(bytes), options)
+            .await
+        {
             Ok(_) => Ok(Created::Yes),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Exists),
             Err(cause) => Err(self.failed("write", key, &cause)),
@@ -165,7 +168,11 @@ impl Root {
     /// # Errors
     ///
     /// As [`Root::get`].
-    pub(crate) async fn get_tail(&self, key: &str, most: u64) -> Result<Option<(ObjectInfo, Bytes)>> {
+    pub(crate) async fn get_tail(
+        &self,
+        key: &str,
+        most: u64,
+    ) -> Result<Option<(ObjectInfo, Bytes)>> {
         // Azure has no suffix ranges, so the size comes first.
         let Some(info) = self.head(key).await? else {
             return Ok(None);
@@ -181,7 +188,11 @@ impl Root {
         self.get_with(key, options).await
     }
 
-    async fn get_with(&self, key: &str, options: GetOptions) -> Result<Option<(ObjectInfo, Bytes)>> {
+    async fn get_with(
+        &self,
+        key: &str,
+        options: GetOptions,
+    ) -> Result<Option<(ObjectInfo, Bytes)>> {
         let path = self.path(key)?;
         let result = async {
             let found = self.store.get_opts(&path, options).await?;
@@ -257,7 +268,10 @@ impl Root {
     /// The store's, classified. Some may have been deleted.
     pub(crate) async fn delete_all(&self, keys: &[String]) -> Result<()> {
         for keys in keys.chunks(DELETE_BATCH) {
-            let paths = keys.iter().map(|key| self.path(key)).collect::<Result<Vec<_>>>()?;
+            let paths = keys
+                .iter()
+                .map(|key| self.path(key))
+                .collect::<Result<Vec<_>>>()?;
             let paths = stream::iter(paths.into_iter().map(Ok)).boxed();
             let mut deleted = self.store.delete_stream(paths);
             while let Some(outcome) = deleted.next().await {
@@ -287,7 +301,10 @@ impl Root {
         };
         match Path::parse(&full) {
             Ok(path) if !key.is_empty() && path.as_ref() == full => Ok(path),
-            _ => Err(Error::new(ErrorKind::Internal, format!("{full:?} is no key"))),
+            _ => Err(Error::new(
+                ErrorKind::Internal,
+                format!("{full:?} is no key"),
+            )),
         }
     }
 
@@ -310,7 +327,11 @@ impl Root {
             Err(cause @ object_store::Error::NotFound { .. }) => {
                 let error = self.failed(action, key, &cause);
                 // A missing bucket answers "not found" too.
-                if error.kind() == ErrorKind::Config { Err(error) } else { Ok(None) }
+                if error.kind() == ErrorKind::Config {
+                    Err(error)
+                } else {
+                    Ok(None)
+                }
             }
             Err(cause) => Err(self.failed(action, key, &cause)),
         }
@@ -333,11 +354,13 @@ fn plain_etag(etag: &str) -> String {
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// 128 random bits in hex: for tokens that only have to be unique.

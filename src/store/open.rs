@@ -15,9 +15,7 @@ use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{
-    BackoffConfig, ClientConfigKey, ObjectStore, ObjectStoreScheme, RetryConfig,
-};
+use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, ObjectStoreScheme, RetryConfig};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::{Position, Url};
 
@@ -60,17 +58,20 @@ impl Root {
     /// option. The text never holds an option's value.
     pub fn open(url: &str, store_options: &[(String, String)]) -> Result<Self> {
         if url.is_empty() {
-            return Err(Error::new(ErrorKind::Config, "the destination URL is empty"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "the destination URL is empty",
+            ));
         }
         if !url.contains("://") {
             return open_local(FsPath::new(url), url, store_options);
         }
-        let parsed = Url::parse(url).map_err(|cause| {
-            bad_url(url, "it cannot be parsed").with_source(cause)
-        })?;
+        let parsed = Url::parse(url)
+            .map_err(|cause| bad_url(url, "it cannot be parsed").with_source(cause))?;
         if parsed.scheme() == "file" {
             let path = parsed.to_file_path();
-            let path = path.map_err(|()| bad_url(url, "a file URL needs an absolute local path"))?;
+            let path =
+                path.map_err(|()| bad_url(url, "a file URL needs an absolute local path"))?;
             return open_local(&path, url, store_options);
         }
         open_cloud(url, &parsed, store_options)
@@ -111,8 +112,11 @@ fn open_local(path: &FsPath, shown: &str, store_options: &[(String, String)]) ->
     }
     let (base, below) = existing_ancestor(path).map_err(|cause| path_error(shown, &cause))?;
     let prefix = Path::parse(&below).map_err(|_| {
-        Error::new(ErrorKind::Config, format!("cannot open {shown}: the path is not plain text"))
-            .with_advice("choose a folder name in UTF-8, without control characters")
+        Error::new(
+            ErrorKind::Config,
+            format!("cannot open {shown}: the path is not plain text"),
+        )
+        .with_advice("choose a folder name in UTF-8, without control characters")
     })?;
     let store = LocalFileSystem::new_with_prefix(&base)
         .map_err(|cause| {
@@ -162,7 +166,8 @@ fn existing_ancestor(path: &FsPath) -> std::io::Result<(PathBuf, String)> {
 
 fn open_cloud(url: &str, parsed: &Url, store_options: &[(String, String)]) -> Result<Root> {
     let (scheme, prefix) = ObjectStoreScheme::parse(parsed).map_err(|cause| {
-        bad_url(url, "its scheme or its path is not understood").with_source(config_cause(&cause.into()))
+        bad_url(url, "its scheme or its path is not understood")
+            .with_source(config_cause(&cause.into()))
     })?;
     let is_azure = scheme == ObjectStoreScheme::MicrosoftAzure;
     if parsed.password().is_some() || (!parsed.username().is_empty() && !is_azure) {
@@ -195,7 +200,11 @@ fn open_cloud(url: &str, parsed: &Url, store_options: &[(String, String)]) -> Re
 /// The part of a URL before the prefix.
 fn base_url(parsed: &Url, prefix: &Path) -> String {
     let authority = &parsed[..Position::BeforePath];
-    let segments: Vec<&str> = parsed.path().split('/').filter(|part| !part.is_empty()).collect();
+    let segments: Vec<&str> = parsed
+        .path()
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect();
     let bucket = segments.len().saturating_sub(prefix.parts_count());
     let mut base = authority.to_owned();
     for segment in &segments[..bucket] {
@@ -242,14 +251,22 @@ impl Patience {
 /// Default timeouts, unless the environment (`AWS_TIMEOUT`, ...) sets them.
 fn default_timeouts(patience: Patience, env_prefix: &str) -> Vec<(ClientConfigKey, &'static str)> {
     let given = |key: &ClientConfigKey| {
-        env::var_os(format!("{env_prefix}_{}", key.as_ref().to_ascii_uppercase())).is_some()
+        env::var_os(format!(
+            "{env_prefix}_{}",
+            key.as_ref().to_ascii_uppercase()
+        ))
+        .is_some()
     };
     let mut timeouts = patience.timeouts().to_vec();
     timeouts.retain(|(key, _)| !given(key));
     timeouts
 }
 
-fn open_s3(url: &str, options: &[(String, String)], patience: Patience) -> Result<Arc<dyn ObjectStore>> {
+fn open_s3(
+    url: &str,
+    options: &[(String, String)],
+    patience: Patience,
+) -> Result<Arc<dyn ObjectStore>> {
     let mut builder = AmazonS3Builder::from_env().with_retry(patience.retry());
     for (key, value) in default_timeouts(patience, "AWS") {
         builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
@@ -260,7 +277,11 @@ fn open_s3(url: &str, options: &[(String, String)], patience: Patience) -> Resul
     finish(builder.with_url(url).build(), url)
 }
 
-fn open_gcs(url: &str, options: &[(String, String)], patience: Patience) -> Result<Arc<dyn ObjectStore>> {
+fn open_gcs(
+    url: &str,
+    options: &[(String, String)],
+    patience: Patience,
+) -> Result<Arc<dyn ObjectStore>> {
     let mut builder = GoogleCloudStorageBuilder::from_env().with_retry(patience.retry());
     for (key, value) in default_timeouts(patience, "GOOGLE") {
         builder = builder.with_config(GoogleConfigKey::Client(key), value);
@@ -271,7 +292,11 @@ fn open_gcs(url: &str, options: &[(String, String)], patience: Patience) -> Resu
     finish(builder.with_url(url).build(), url)
 }
 
-fn open_azure(url: &str, options: &[(String, String)], patience: Patience) -> Result<Arc<dyn ObjectStore>> {
+fn open_azure(
+    url: &str,
+    options: &[(String, String)],
+    patience: Patience,
+) -> Result<Arc<dyn ObjectStore>> {
     let mut builder = MicrosoftAzureBuilder::from_env().with_retry(patience.retry());
     for (key, value) in default_timeouts(patience, "AZURE") {
         builder = builder.with_config(AzureConfigKey::Client(key), value);
@@ -307,8 +332,11 @@ fn parse_options<K: FromStr>(options: &[(String, String)]) -> Result<Vec<(K, Str
 }
 
 fn bad_url(url: &str, why: &str) -> Error {
-    Error::new(ErrorKind::Config, format!("cannot open {}: {why}", without_secrets(url)))
-        .with_advice("expected a path, file://, s3://bucket/..., gs://bucket/... or az://container/...")
+    Error::new(
+        ErrorKind::Config,
+        format!("cannot open {}: {why}", without_secrets(url)),
+    )
+    .with_advice("expected a path, file://, s3://bucket/..., gs://bucket/... or az://container/...")
 }
 
 /// A URL as given, without user info, query and fragment; also when it does not parse.
@@ -369,7 +397,10 @@ mod tests {
         ] {
             let error = Root::open(url, &[]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{url}");
-            assert!(!format!("{error} {error:?}").contains("CANARY"), "{error:?}");
+            assert!(
+                !format!("{error} {error:?}").contains("CANARY"),
+                "{error:?}"
+            );
         }
     }
 
@@ -382,7 +413,11 @@ mod tests {
             assert!(!format!("{error:?}").contains("CANARY"), "{error:?}");
         }
         for url in ["", "ftp://x/y", "https://example.com/x", "file://host/x"] {
-            assert_eq!(Root::open(url, &[]).unwrap_err().kind(), ErrorKind::Config, "{url}");
+            assert_eq!(
+                Root::open(url, &[]).unwrap_err().kind(),
+                ErrorKind::Config,
+                "{url}"
+            );
         }
     }
 
@@ -391,7 +426,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let deep = folder.path().join("a b/50%/#1/x?y");
         let root = Root::open(deep.to_str().unwrap(), &[]).unwrap();
-        assert_eq!(root.url(), deep.canonicalize().unwrap_or(deep.clone()).to_str().unwrap());
+        assert_eq!(
+            root.url(),
+            deep.canonicalize()
+                .unwrap_or(deep.clone())
+                .to_str()
+                .unwrap()
+        );
         assert!(!deep.exists());
         let url = Url::from_file_path(&deep).unwrap();
         assert_eq!(Root::open(url.as_str(), &[]).unwrap().url(), root.url());

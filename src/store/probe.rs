@@ -13,6 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How long each request of the probe may take, its repeats included.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the clean-up after a failure may take: with the first request's 10 s, below 15 s.
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Root {
     /// Checks that the store can be reached, listed, written and deleted from, and that it
@@ -30,10 +32,12 @@ impl Root {
             ..self.clone()
         };
         let key = format!("{OWN_DIR}/probe-{}", random_token());
-        let outcome = prober.check_create(&key).await;
-        // Also after a failure: what was written is taken away, as well as can be.
-        let deleted = prober.in_time(prober.delete(&key)).await;
-        outcome.and(deleted)
+        if let Err(error) = prober.check_create(&key).await {
+            // What may have been written is taken away as well as can be, and soon.
+            let _ = tokio::time::timeout(CLEANUP_TIMEOUT, prober.delete(&key)).await;
+            return Err(error);
+        }
+        prober.in_time(prober.delete(&key)).await
     }
 
     async fn check_create(&self, key: &str) -> Result<()> {

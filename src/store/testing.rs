@@ -51,21 +51,21 @@ pub(crate) struct FaultyStore {
     script: Mutex<Script>,
     gets: AtomicUsize,
     aborted: Arc<AtomicUsize>,
-    fail_parts: bool,
+    fail_part: bool,
 }
 
 impl FaultyStore {
     pub(crate) fn new() -> Arc<Self> {
-        Self::with_failing_parts(false)
+        Self::with_failing_part(false)
     }
 
-    pub(crate) fn with_failing_parts(fail_parts: bool) -> Arc<Self> {
+    pub(crate) fn with_failing_part(fail_part: bool) -> Arc<Self> {
         Arc::new(Self {
             inner: InMemory::new(),
             script: Mutex::default(),
             gets: AtomicUsize::new(0),
             aborted: Arc::default(),
-            fail_parts,
+            fail_part,
         })
     }
 
@@ -127,7 +127,10 @@ impl ObjectStore for FaultyStore {
             (fault, std::mem::take(&mut script.late))
         };
         for (path, payload) in late {
-            let _ = self.inner.put_opts(&path, payload, PutMode::Create.into()).await;
+            let _ = self
+                .inner
+                .put_opts(&path, payload, PutMode::Create.into())
+                .await;
         }
         match fault {
             Fault::None => self.inner.put_opts(location, payload, opts).await,
@@ -141,7 +144,11 @@ impl ObjectStore for FaultyStore {
             }
             Fault::EmptyConflict => Err(conflict(location)),
             Fault::LandsLate => {
-                self.script.lock().unwrap().late.push((location.clone(), payload));
+                self.script
+                    .lock()
+                    .unwrap()
+                    .late
+                    .push((location.clone(), payload));
                 Err(broken_connection())
             }
             Fault::NotSent => Err(broken_connection()),
@@ -157,7 +164,7 @@ impl ObjectStore for FaultyStore {
         Ok(Box::new(FaultyUpload {
             inner: self.inner.put_multipart_opts(location, opts).await?,
             aborted: Arc::clone(&self.aborted),
-            fail_parts: self.fail_parts,
+            fail_part: self.fail_part,
         }))
     }
 
@@ -190,13 +197,13 @@ impl ObjectStore for FaultyStore {
 struct FaultyUpload {
     inner: Box<dyn MultipartUpload>,
     aborted: Arc<AtomicUsize>,
-    fail_parts: bool,
+    fail_part: bool,
 }
 
 #[async_trait]
 impl MultipartUpload for FaultyUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        if self.fail_parts {
+        if std::mem::take(&mut self.fail_part) {
             return Box::pin(std::future::ready(Err(broken_connection())));
         }
         self.inner.put_part(data)

@@ -43,7 +43,13 @@ fn files(folder: &std::path::Path) -> BTreeSet<String> {
             if path.is_dir() {
                 open.push(path);
             } else {
-                found.insert(path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
+                found.insert(
+                    path.strip_prefix(folder)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                );
             }
         }
     }
@@ -54,7 +60,8 @@ fn files(folder: &std::path::Path) -> BTreeSet<String> {
 async fn odd_names_keep_their_key_on_every_store() {
     let local = local();
     let odd = [
-        "..", ".", "_x", "a/b", "a%2Fb", "%2E%2E", "%", "CON", "a#1", "x\\y", "ä ö", "a=b", "a?b", "~",
+        "..", ".", "_x", "a/b", "a%2Fb", "%2E%2E", "%", "CON", "a#1", "x\\y", "ä ö", "a=b", "a?b",
+        "~",
     ];
     for root in [local.root.clone(), memory()] {
         for name in odd {
@@ -73,7 +80,10 @@ async fn odd_names_keep_their_key_on_every_store() {
     let below = local.folder.path();
     let found = files(below);
     assert_eq!(found.len(), odd.len());
-    assert!(found.iter().all(|path| path.starts_with("a lake/50%/s/")), "{found:?}");
+    assert!(
+        found.iter().all(|path| path.starts_with("a lake/50%/s/")),
+        "{found:?}"
+    );
     for name in odd {
         let path = format!(
             "a lake/50%/s/{}/part-00000000-key_min_-5-e1.parquet",
@@ -107,12 +117,18 @@ async fn what_is_written_is_read_back_whole_and_in_part() {
             assert_eq!(found, Some((put.clone(), bytes(tail))), "{most}");
         }
         let sha256 = "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882";
-        assert_eq!(root.sha256("x").await.unwrap(), Some((10, sha256.to_owned())));
+        assert_eq!(
+            root.sha256("x").await.unwrap(),
+            Some((10, sha256.to_owned()))
+        );
         root.delete("x").await.unwrap();
         root.delete("x").await.unwrap();
         assert_eq!(root.get("x").await.unwrap(), None);
         root.put("empty", Bytes::new()).await.unwrap();
-        assert_eq!(root.get_tail("empty", 8).await.unwrap().unwrap().1, Bytes::new());
+        assert_eq!(
+            root.get_tail("empty", 8).await.unwrap().unwrap().1,
+            Bytes::new()
+        );
     }
 }
 
@@ -124,7 +140,10 @@ async fn put_if_absent_keeps_the_first_and_leaves_no_staging_file() {
         assert_eq!(root.create("x", bytes("b")).await.unwrap(), Created::Exists);
         assert_eq!(root.get("x").await.unwrap(), Some(bytes("a")));
     }
-    assert_eq!(files(local.folder.path()), BTreeSet::from(["a lake/50%/x".to_owned()]));
+    assert_eq!(
+        files(local.folder.path()),
+        BTreeSet::from(["a lake/50%/x".to_owned()])
+    );
 }
 
 #[tokio::test]
@@ -171,14 +190,14 @@ async fn an_upload_given_up_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_part_that_fails_fails_the_upload_and_aborts_it() {
-    let store = FaultyStore::with_failing_parts(true);
+async fn a_part_that_failed_once_fails_the_upload_for_good() {
+    let store = FaultyStore::with_failing_part(true);
     let mut upload = store.root().upload("x", 4).unwrap();
-    let mut failed = false;
+    let mut failures = 0;
     for _ in 0..8 {
-        failed |= upload.write(bytes("0123456789")).await.is_err();
+        failures += usize::from(upload.write(bytes("0123456789")).await.is_err());
     }
-    assert!(failed);
+    assert_eq!(failures, 1);
     assert!(upload.complete().await.unwrap_err().is_retryable());
     assert_eq!(store.aborted(), 1);
     assert_eq!(store.root().get("x").await.unwrap(), None);
@@ -226,7 +245,10 @@ async fn an_append_gives_up_in_the_end_and_can_be_tried_again() {
     let store = FaultyStore::new();
     let log = AppendLog::new(store.root());
     store.inject(&[Fault::EmptyConflict; 6]);
-    assert_eq!(log.append(1, &bytes("a")).await.unwrap_err().kind(), ErrorKind::Storage);
+    assert_eq!(
+        log.append(1, &bytes("a")).await.unwrap_err().kind(),
+        ErrorKind::Storage
+    );
     store.inject(&[Fault::LandsLate]);
     store.inject(&[Fault::NotSent; 5]);
     assert!(log.append(1, &bytes("a")).await.unwrap() == Appended::Created);
@@ -242,18 +264,6 @@ async fn a_failed_local_write_is_never_read_back_as_a_success() {
     assert!(log.append(1, &bytes("a")).await.is_err());
 }
 
-#[tokio::test]
-async fn the_newest_entry_is_found_without_listing() {
-    let root = memory();
-    let log = AppendLog::new(root.clone());
-    for newest in 0..40 {
-        for from in 0..=newest {
-            assert_eq!(log.newest(from).await.unwrap(), newest, "{from}");
-        }
-        root.put(&log_key(newest + 1), Bytes::new()).await.unwrap();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_racing_writers_have_one_winner() {
     for root in [local().root, memory()] {
@@ -265,7 +275,9 @@ async fn two_racing_writers_have_one_winner() {
             };
             let (a, b) = (race("a"), race("b"));
             let (a, b) = (a.await.unwrap(), b.await.unwrap());
-            let won = [(&a, "a"), (&b, "b")].into_iter().filter(|(end, _)| **end == Appended::Created);
+            let won = [(&a, "a"), (&b, "b")]
+                .into_iter()
+                .filter(|(end, _)| **end == Appended::Created);
             let winners: Vec<&str> = won.map(|(_, name)| name).collect();
             assert_eq!(winners.len(), 1, "{seq}");
             assert_eq!(log.read(seq).await.unwrap(), Some(bytes(winners[0])));
@@ -285,7 +297,16 @@ async fn the_probe_passes_sound_stores_and_cleans_up() {
         store.inject(&[fault]);
         store.root().probe().await.unwrap();
     }
-    assert_eq!(store.root().child("_pgsluice").unwrap().list().await.unwrap(), []);
+    assert_eq!(
+        store
+            .root()
+            .child("_pgsluice")
+            .unwrap()
+            .list()
+            .await
+            .unwrap(),
+        []
+    );
 }
 
 #[tokio::test]
@@ -295,7 +316,16 @@ async fn the_probe_refuses_a_store_that_ignores_put_if_absent() {
     let error = store.root().probe().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.advice().is_some());
-    assert_eq!(store.root().child("_pgsluice").unwrap().list().await.unwrap(), []);
+    assert_eq!(
+        store
+            .root()
+            .child("_pgsluice")
+            .unwrap()
+            .list()
+            .await
+            .unwrap(),
+        []
+    );
 }
 
 #[tokio::test]
@@ -320,15 +350,20 @@ async fn an_unreachable_store_is_reported_within_seconds() {
         ("secret_access_key", "CANARY".to_owned()),
         ("region", "us-east-1".to_owned()),
     ];
-    let options: Vec<_> =
-        options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let options: Vec<_> = options
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     let root = Root::open("s3://bucket/x", &options).unwrap();
     let started = std::time::Instant::now();
     let error = root.probe().await.unwrap_err();
     assert!(started.elapsed().as_secs() < 15);
     assert_eq!(error.kind(), ErrorKind::Storage);
     assert!(error.to_string().contains("cannot be reached"), "{error}");
-    assert!(!format!("{error:?} {root:?}").contains("CANARY"), "{error:?}");
+    assert!(
+        !format!("{error:?} {root:?}").contains("CANARY"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -339,7 +374,9 @@ async fn datasets_are_found_below_a_url_but_not_inside_each_other() {
         for folder in ["b/t%2Fx", "a", "c/d/e/f", "c/d/e/f/too-deep", "a/inside"] {
             dataset(folder).put(&log_key(1), bytes("{}")).await.unwrap();
         }
-        root.put("_pgsluice/runs/1.json", bytes("{}")).await.unwrap();
+        root.put("_pgsluice/runs/1.json", bytes("{}"))
+            .await
+            .unwrap();
         dataset("not/a/dataset").put("x", bytes("")).await.unwrap();
         let found = root.datasets_below().await.unwrap();
         let found: Vec<_> = found.iter().map(Root::url).collect();

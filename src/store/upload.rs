@@ -44,6 +44,8 @@ pub(crate) struct Upload {
     parts: u64,
     multipart: Option<Box<dyn MultipartUpload>>,
     in_flight: JoinSet<object_store::Result<()>>,
+    /// A part failed: completing would leave a hole on some stores.
+    is_broken: bool,
 }
 
 impl Upload {
@@ -59,6 +61,7 @@ impl Upload {
             parts: 0,
             multipart: None,
             in_flight: JoinSet::new(),
+            is_broken: false,
         })
     }
 
@@ -75,7 +78,9 @@ impl Upload {
         self.buffered += bytes.len();
         self.buffer.push_back(bytes);
         while self.buffered > self.next_part_bytes() {
-            self.send_part().await?;
+            self.send_part()
+                .await
+                .inspect_err(|_| self.is_broken = true)?;
         }
         Ok(())
     }
@@ -112,6 +117,13 @@ impl Upload {
     }
 
     async fn try_complete(&mut self) -> Result<Option<String>> {
+        if self.is_broken {
+            return Err(Error::new(
+                ErrorKind::Storage,
+                format!("cannot write {}: an earlier part failed", self.key),
+            )
+            .with_retryable(true));
+        }
         if self.multipart.is_none() {
             let payload: PutPayload = self.buffer.drain(..).collect();
             let put = self.root.store.put(&self.path, payload).await;
@@ -125,7 +137,10 @@ impl Upload {
             self.join_part().await?;
         }
         let Some(multipart) = &mut self.multipart else {
-            return Err(Error::new(ErrorKind::Internal, "a multipart upload vanished"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "a multipart upload vanished",
+            ));
         };
         let put = multipart.complete().await;
         let put = put.map_err(|cause| self.failed(&cause))?;
@@ -190,7 +205,8 @@ impl Upload {
 
     pub(super) fn next_part_bytes(&self) -> usize {
         let doublings = u32::try_from(self.parts / PARTS_OF_ONE_SIZE).unwrap_or(u32::MAX);
-        self.part_bytes.saturating_mul(2_usize.saturating_pow(doublings))
+        self.part_bytes
+            .saturating_mul(2_usize.saturating_pow(doublings))
     }
 
     fn failed(&self, cause: &object_store::Error) -> Error {

@@ -5,8 +5,8 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::layout::{OWN_DIR, log_key};
 use super::Root;
+use super::layout::{OWN_DIR, log_key};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How deep below the URL datasets are looked for.
@@ -54,7 +54,11 @@ impl Root {
         if self.head(&log_key(1)).await?.is_some() {
             return Ok(Look::Dataset(self));
         }
-        let folders = if descend { self.folders().await? } else { Vec::new() };
+        let folders = if descend {
+            self.folders().await?
+        } else {
+            Vec::new()
+        };
         Ok(Look::Folders(folders))
     }
 

@@ -1,12 +1,10 @@
 //! The fold and its invariants: what must not follow is refused, and changes nothing.
 
-use proptest::prelude::*;
-
 use super::super::change::{apply, extend};
 use super::super::model::VERSION;
 use super::*;
 
-fn entry(dataset: Option<&Dataset>, change: Change) -> Entry {
+pub(super) fn entry(dataset: Option<&Dataset>, change: Change) -> Entry {
     let is_open = matches!(change, Change::Open(_));
     let epoch = dataset.map_or(0, |dataset| dataset.epoch) + u64::from(is_open);
     Entry {
@@ -20,7 +18,11 @@ fn entry(dataset: Option<&Dataset>, change: Change) -> Entry {
     }
 }
 
-fn open_change(plan: PlanStart, snapshot_index: u32, new_snapshot: Option<Snapshot>) -> Change {
+pub(super) fn open_change(
+    plan: PlanStart,
+    snapshot_index: u32,
+    new_snapshot: Option<Snapshot>,
+) -> Change {
     Change::Open(Box::new(Open {
         writer: request(keep()).writer,
         config: config(),
@@ -32,7 +34,7 @@ fn open_change(plan: PlanStart, snapshot_index: u32, new_snapshot: Option<Snapsh
     }))
 }
 
-fn new_plan(plan: &Plan, first: usize) -> PlanStart {
+pub(super) fn new_plan(plan: &Plan, first: usize) -> PlanStart {
     PlanStart::New {
         relations: plan.relations.clone(),
         chunks_total: plan.chunks.len() as u32,
@@ -40,14 +42,14 @@ fn new_plan(plan: &Plan, first: usize) -> PlanStart {
     }
 }
 
-fn opened(plan: &Plan) -> Dataset {
+pub(super) fn opened(plan: &Plan) -> Dataset {
     let mut dataset = None;
     let change = open_change(new_plan(plan, plan.chunks.len()), 0, Some(snapshot("A")));
     apply(&mut dataset, entry(None, change)).unwrap();
     dataset.unwrap()
 }
 
-fn follow(dataset: &mut Dataset, change: Change) -> Result<(), InvariantError> {
+pub(super) fn follow(dataset: &mut Dataset, change: Change) -> Result<(), InvariantError> {
     let entry = entry(Some(dataset), change);
     let mut folded = Some(dataset.clone());
     let outcome = apply(&mut folded, entry);
@@ -69,35 +71,62 @@ fn a_chunk_has_one_winner() {
     let inside = commit(&dataset, [2, 1]);
     assert_eq!(follow(&mut dataset, inside), twice);
     let doubled = commit(&dataset, [2, 2]);
-    assert_eq!(follow(&mut dataset, doubled), Err(InvariantError::CommittedTwice(ChunkId(2))));
-    assert_eq!(dataset.pending().map(|chunk| chunk.id.0).collect::<Vec<_>>(), [0, 2, 3]);
+    assert_eq!(
+        follow(&mut dataset, doubled),
+        Err(InvariantError::CommittedTwice(ChunkId(2)))
+    );
+    assert_eq!(
+        dataset
+            .pending()
+            .map(|chunk| chunk.id.0)
+            .collect::<Vec<_>>(),
+        [0, 2, 3]
+    );
 }
 
 #[test]
 fn chunk_entries_agree_with_the_plan_and_with_themselves() {
-    let breaks: [(&str, fn(&mut ChunkEntry)); 10] = [
+    type Spoil = fn(&mut ChunkEntry);
+    let breaks: [(&str, Spoil); 10] = [
         ("range", |entry| entry.range = Range::Whole),
-        ("relation", |entry| entry.relation = TableName::new("a", "b")),
+        ("relation", |entry| {
+            entry.relation = TableName::new("a", "b")
+        }),
         ("snapshot", |entry| entry.snapshot = 1),
         ("objects", |entry| entry.objects.clear()),
         ("rows", |entry| entry.rows = 3),
         ("object rows", |entry| entry.objects[0].rows = 1),
         ("nulls", |entry| entry.null_counts = vec![3]),
         ("null columns", |entry| entry.null_counts.clear()),
-        ("epoch", |entry| entry.objects[0].key = entry.objects[0].key.replace("-e1", "-e2")),
+        ("epoch", |entry| {
+            entry.objects[0].key = entry.objects[0].key.replace("-e1", "-e2")
+        }),
         ("sha256", |entry| entry.objects[0].sha256.clear()),
     ];
     for (what, spoil) in breaks {
         let mut dataset = opened(&key_plan(4));
         let mut entry = chunk_entry(&dataset, 1);
         spoil(&mut entry);
-        let refused = follow(&mut dataset, Change::Commit { chunks: vec![entry] });
-        assert!(matches!(refused, Err(InvariantError::ChunkEntry { .. })), "{what}: {refused:?}");
+        let refused = follow(
+            &mut dataset,
+            Change::Commit {
+                chunks: vec![entry],
+            },
+        );
+        assert!(
+            matches!(refused, Err(InvariantError::ChunkEntry { .. })),
+            "{what}: {refused:?}"
+        );
     }
     let mut dataset = opened(&key_plan(4));
     let mut unknown = chunk_entry(&dataset, 1);
     unknown.chunk = ChunkId(4);
-    let refused = follow(&mut dataset, Change::Commit { chunks: vec![unknown] });
+    let refused = follow(
+        &mut dataset,
+        Change::Commit {
+            chunks: vec![unknown],
+        },
+    );
     assert_eq!(refused, Err(InvariantError::UnknownChunk(ChunkId(4))));
 }
 
@@ -110,13 +139,39 @@ fn only_the_newest_writer_writes_and_numbers_are_consecutive() {
         spoil(&mut entry);
         extend(&mut dataset.clone(), entry).unwrap_err()
     };
-    assert_eq!(with(|e| e.seq = 3), InvariantError::Sequence { expected: 2, found: 3 });
-    assert_eq!(with(|e| e.seq = 1), InvariantError::Sequence { expected: 2, found: 1 });
-    assert_eq!(with(|e| e.epoch = 2), InvariantError::Epoch { expected: 1, found: 2 });
-    assert_eq!(with(|e| e.token = "other".into()), InvariantError::Writer(1));
+    assert_eq!(
+        with(|e| e.seq = 3),
+        InvariantError::Sequence {
+            expected: 2,
+            found: 3
+        }
+    );
+    assert_eq!(
+        with(|e| e.seq = 1),
+        InvariantError::Sequence {
+            expected: 2,
+            found: 1
+        }
+    );
+    assert_eq!(
+        with(|e| e.epoch = 2),
+        InvariantError::Epoch {
+            expected: 1,
+            found: 2
+        }
+    );
+    assert_eq!(
+        with(|e| e.token = "other".into()),
+        InvariantError::Writer(1)
+    );
     assert!(extend(&mut dataset.clone(), good).is_ok());
     let mut nothing = None;
-    let orphan = entry(None, Change::Pause { reason: String::new() });
+    let orphan = entry(
+        None,
+        Change::Pause {
+            reason: String::new(),
+        },
+    );
     assert_eq!(apply(&mut nothing, orphan), Err(InvariantError::NotOpened));
     assert_eq!(nothing, None);
 }
@@ -124,7 +179,9 @@ fn only_the_newest_writer_writes_and_numbers_are_consecutive() {
 #[test]
 fn an_epoch_opens_with_the_next_number_and_the_same_config() {
     let mut dataset = opened(&key_plan(4));
-    let keep = PlanStart::Keep { discard: Vec::new() };
+    let keep = PlanStart::Keep {
+        discard: Vec::new(),
+    };
     let open = entry(Some(&dataset), open_change(keep.clone(), 0, None));
     let refused = |spoil: fn(&mut Entry)| {
         let mut open = open.clone();
@@ -132,11 +189,22 @@ fn an_epoch_opens_with_the_next_number_and_the_same_config() {
         apply(&mut Some(dataset.clone()), open).unwrap_err()
     };
     fn inner(entry: &mut Entry) -> &mut Open {
-        let Change::Open(open) = &mut entry.change else { panic!() };
+        let Change::Open(open) = &mut entry.change else {
+            panic!()
+        };
         open
     }
-    assert_eq!(refused(|e| e.epoch = 3), InvariantError::Epoch { expected: 2, found: 3 });
-    assert_eq!(refused(|e| e.token = "token 1".into()), InvariantError::Writer(2));
+    assert_eq!(
+        refused(|e| e.epoch = 3),
+        InvariantError::Epoch {
+            expected: 2,
+            found: 3
+        }
+    );
+    assert_eq!(
+        refused(|e| e.token = "token 1".into()),
+        InvariantError::Writer(2)
+    );
     assert!(matches!(
         refused(|e| inner(e).config.filter = Some("x".into())),
         InvariantError::Config(text) if text == "filter was none and is now x"
@@ -145,9 +213,14 @@ fn an_epoch_opens_with_the_next_number_and_the_same_config() {
         refused(|e| inner(e).schema.columns[0].type_name = "text".into()),
         InvariantError::Columns
     );
-    assert_eq!(refused(|e| inner(e).snapshot = 1), InvariantError::Snapshot(1));
     assert_eq!(
-        refused(|e| inner(e).plan = PlanStart::Keep { discard: vec![ChunkId(0)] }),
+        refused(|e| inner(e).snapshot = 1),
+        InvariantError::Snapshot(1)
+    );
+    assert_eq!(
+        refused(|e| inner(e).plan = PlanStart::Keep {
+            discard: vec![ChunkId(0)]
+        }),
         InvariantError::NotCommitted(ChunkId(0))
     );
     assert_eq!(follow(&mut dataset, open.change), Ok(()));
@@ -164,19 +237,38 @@ fn nothing_follows_a_complete_dataset() {
     );
     let all = commit(&dataset, [0, 1]);
     follow(&mut dataset, all).unwrap();
-    assert_eq!(follow(&mut dataset, Change::Complete { totals }), Err(InvariantError::Totals));
+    assert_eq!(
+        follow(&mut dataset, Change::Complete { totals }),
+        Err(InvariantError::Totals)
+    );
     let totals = dataset.totals();
-    assert_eq!((totals.chunks, totals.rows, totals.object_bytes), (2, 4, 10));
+    assert_eq!(
+        (totals.chunks, totals.rows, totals.object_bytes),
+        (2, 4, 10)
+    );
     follow(&mut dataset, Change::Complete { totals }).unwrap();
-    let reopened = open_change(PlanStart::Keep { discard: Vec::new() }, 0, None);
+    let reopened = open_change(
+        PlanStart::Keep {
+            discard: Vec::new(),
+        },
+        0,
+        None,
+    );
     for change in [
         reopened,
-        Change::Pause { reason: String::new() },
-        Change::Fail { message: String::new() },
+        Change::Pause {
+            reason: String::new(),
+        },
+        Change::Fail {
+            message: String::new(),
+        },
         Change::Complete { totals },
     ] {
         let refused = follow(&mut dataset, change);
-        assert!(matches!(refused, Err(InvariantError::State { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(InvariantError::State { .. })),
+            "{refused:?}"
+        );
     }
 }
 
@@ -189,53 +281,117 @@ fn a_plan_in_segments_must_be_whole_before_it_is_used() {
     let mut dataset = dataset.unwrap();
     assert_eq!(dataset.state, State::Planning);
     let early = commit(&dataset, [0]);
-    assert!(matches!(follow(&mut dataset, early), Err(InvariantError::State { .. })));
-    let gap = Change::Plan { chunks: plan.chunks[3..].to_vec() };
-    assert_eq!(follow(&mut dataset, gap), Err(InvariantError::PlanOrder(ChunkId(3))));
-    let keep = open_change(PlanStart::Keep { discard: Vec::new() }, 0, None);
-    assert!(matches!(follow(&mut dataset.clone(), keep), Err(InvariantError::State { .. })));
-    follow(&mut dataset, Change::Plan { chunks: plan.chunks[2..].to_vec() }).unwrap();
+    assert!(matches!(
+        follow(&mut dataset, early),
+        Err(InvariantError::State { .. })
+    ));
+    let gap = Change::Plan {
+        chunks: plan.chunks[3..].to_vec(),
+    };
+    assert_eq!(
+        follow(&mut dataset, gap),
+        Err(InvariantError::PlanOrder(ChunkId(3)))
+    );
+    let keep = open_change(
+        PlanStart::Keep {
+            discard: Vec::new(),
+        },
+        0,
+        None,
+    );
+    assert!(matches!(
+        follow(&mut dataset.clone(), keep),
+        Err(InvariantError::State { .. })
+    ));
+    follow(
+        &mut dataset,
+        Change::Plan {
+            chunks: plan.chunks[2..].to_vec(),
+        },
+    )
+    .unwrap();
     assert_eq!(dataset.state, State::Running);
-    let more = Change::Plan { chunks: plan.chunks[4..].to_vec() };
-    assert!(matches!(follow(&mut dataset, more), Err(InvariantError::State { .. })));
+    let more = Change::Plan {
+        chunks: plan.chunks[4..].to_vec(),
+    };
+    assert!(matches!(
+        follow(&mut dataset, more),
+        Err(InvariantError::State { .. })
+    ));
 }
 
 #[test]
 fn plans_that_do_not_cover_the_table_once_are_refused() {
     let whole = Range::Whole;
-    let key = |lower, upper| Range::Key { column: "id".into(), lower, upper };
-    let null = Range::NullKey { column: "id".into() };
+    let key = |lower, upper| Range::Key {
+        column: "id".into(),
+        lower,
+        upper,
+    };
+    let null = Range::NullKey {
+        column: "id".into(),
+    };
     let ctid = |lower, upper| Range::Ctid { lower, upper };
     let bad = [
         (ChunkMethod::Whole, vec![whole.clone(), whole.clone()]),
         (ChunkMethod::Key, vec![key(None, Some(5))]),
         (ChunkMethod::Key, vec![key(Some(5), None)]),
-        (ChunkMethod::Key, vec![key(None, Some(5)), key(Some(6), None)]),
-        (ChunkMethod::Key, vec![key(None, Some(5)), key(Some(4), None)]),
-        (ChunkMethod::Key, vec![key(None, Some(5)), key(Some(5), Some(5)), key(Some(5), None)]),
+        (
+            ChunkMethod::Key,
+            vec![key(None, Some(5)), key(Some(6), None)],
+        ),
+        (
+            ChunkMethod::Key,
+            vec![key(None, Some(5)), key(Some(4), None)],
+        ),
+        (
+            ChunkMethod::Key,
+            vec![
+                key(None, Some(5)),
+                key(Some(5), Some(5)),
+                key(Some(5), None),
+            ],
+        ),
         (ChunkMethod::Key, vec![null.clone(), key(None, None)]),
-        (ChunkMethod::Key, vec![key(None, None), null.clone(), null.clone()]),
+        (
+            ChunkMethod::Key,
+            vec![key(None, None), null.clone(), null.clone()],
+        ),
         (ChunkMethod::Key, vec![null.clone()]),
         (ChunkMethod::Ctid, vec![ctid(1, None)]),
         (ChunkMethod::Ctid, vec![ctid(0, Some(8))]),
         (ChunkMethod::Ctid, vec![ctid(0, Some(8)), ctid(9, None)]),
-        (ChunkMethod::Ctid, vec![ctid(0, Some(8)), ctid(8, Some(8)), ctid(8, None)]),
+        (
+            ChunkMethod::Ctid,
+            vec![ctid(0, Some(8)), ctid(8, Some(8)), ctid(8, None)],
+        ),
         (ChunkMethod::Ctid, vec![ctid(0, None), null]),
     ];
     for (method, ranges) in bad {
         let plan = plan_of(method, ranges);
         let change = open_change(new_plan(&plan, plan.chunks.len()), 0, Some(snapshot("A")));
         let refused = apply(&mut None, entry(None, change));
-        assert_eq!(refused, Err(InvariantError::Partition(0)), "{:?}", plan.chunks);
+        assert_eq!(
+            refused,
+            Err(InvariantError::Partition(0)),
+            "{:?}",
+            plan.chunks
+        );
     }
     let mut two = key_plan(3);
     two.relations.push(relation(ChunkMethod::Whole));
     let change = open_change(new_plan(&two, 3), 0, Some(snapshot("A")));
-    assert_eq!(apply(&mut None, entry(None, change)), Err(InvariantError::Partition(1)));
+    assert_eq!(
+        apply(&mut None, entry(None, change)),
+        Err(InvariantError::Partition(1))
+    );
     let mut other = key_plan(3);
     other.relations[0].key = Some("other".into());
     let change = open_change(new_plan(&other, 3), 0, Some(snapshot("A")));
-    assert_eq!(apply(&mut None, entry(None, change)), Err(InvariantError::Partition(0)));
+    assert_eq!(
+        apply(&mut None, entry(None, change)),
+        Err(InvariantError::Partition(0))
+    );
 }
 
 #[test]
@@ -249,13 +405,23 @@ fn ctid_chunks_never_mix_snapshots() {
     let first = commit(&dataset, [0]);
     follow(&mut dataset, first).unwrap();
     let other = open_change(keep(&[]), 2, Some(snapshot("C")));
-    assert_eq!(follow(&mut dataset, other.clone()), Err(InvariantError::CtidSnapshot));
+    assert_eq!(
+        follow(&mut dataset, other.clone()),
+        Err(InvariantError::CtidSnapshot)
+    );
     follow(&mut dataset.clone(), open_change(keep(&[]), 1, None)).unwrap();
-    follow(&mut dataset.clone(), open_change(keep(&[0]), 2, Some(snapshot("C")))).unwrap();
+    follow(
+        &mut dataset.clone(),
+        open_change(keep(&[0]), 2, Some(snapshot("C"))),
+    )
+    .unwrap();
     let rest = commit(&dataset, [1, 2]);
     follow(&mut dataset, rest).unwrap();
     follow(&mut dataset, other).unwrap();
-    assert_eq!(dataset.consistency(), crate::snapshot::Consistency::Snapshot);
+    assert_eq!(
+        dataset.consistency(),
+        crate::snapshot::Consistency::Snapshot
+    );
 }
 
 #[test]
@@ -265,13 +431,22 @@ fn key_chunks_under_a_second_snapshot_make_the_dataset_mixed() {
     let first = commit(&dataset, [0]);
     follow(&mut dataset, first).unwrap();
     assert_eq!(dataset.consistency(), Consistency::Snapshot);
-    let keep = PlanStart::Keep { discard: Vec::new() };
+    let keep = PlanStart::Keep {
+        discard: Vec::new(),
+    };
     follow(&mut dataset, open_change(keep, 1, Some(snapshot("B")))).unwrap();
     assert_eq!(dataset.consistency(), Consistency::Mixed);
     let anew = open_change(new_plan(&key_plan(3), 3), 0, Some(snapshot("B")));
     follow(&mut dataset, anew).unwrap();
     assert_eq!(dataset.consistency(), Consistency::Snapshot);
-    assert_eq!((dataset.committed.len(), dataset.snapshots.len(), dataset.epoch), (0, 1, 3));
+    assert_eq!(
+        (
+            dataset.committed.len(),
+            dataset.snapshots.len(),
+            dataset.epoch
+        ),
+        (0, 1, 3)
+    );
 }
 
 #[test]
@@ -287,78 +462,11 @@ fn entries_of_another_version_or_form_are_refused_with_advice() {
     };
     use crate::error::ErrorKind;
     assert_eq!(kind(3, &bytes), ErrorKind::Conflict);
-    assert_eq!(kind(2, b"{\"version\":2,\"future\":[]}"), ErrorKind::Unsupported);
+    assert_eq!(
+        kind(2, b"{\"version\":2,\"future\":[]}"),
+        ErrorKind::Unsupported
+    );
     for length in 0..bytes.len() {
         assert_eq!(kind(2, &bytes[..length]), ErrorKind::Conflict);
-    }
-}
-
-/// What a random log does next.
-#[derive(Debug, Clone)]
-enum Step {
-    Commit(Vec<u32>),
-    Reopen { new_snapshot: bool, discard: bool },
-    Anew(u32),
-    Pause,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        4 => prop::collection::vec(0_u32..12, 1..4).prop_map(Step::Commit),
-        1 => (any::<bool>(), any::<bool>())
-            .prop_map(|(new_snapshot, discard)| Step::Reopen { new_snapshot, discard }),
-        1 => (2_u32..12).prop_map(Step::Anew),
-        1 => Just(Step::Pause),
-    ];
-    prop::collection::vec(step, 0..30)
-}
-
-proptest! {
-    /// Whatever is accepted keeps the invariants; what is refused changes nothing (`follow`).
-    #[test]
-    fn any_accepted_log_folds_to_a_consistent_dataset(steps in steps()) {
-        let mut dataset = opened(&key_plan(6));
-        let mut log = Vec::new();
-        for step in steps {
-            let change = match step {
-                Step::Commit(mut ids) => {
-                    ids.retain(|id| (*id as usize) < dataset.plan.chunks.len());
-                    commit(&dataset, ids)
-                }
-                Step::Reopen { new_snapshot, discard } => {
-                    let discard = dataset.committed.keys().copied().filter(|_| discard).collect();
-                    let known = dataset.snapshots.len() as u32;
-                    let (index, new) = if new_snapshot {
-                        (known, Some(snapshot("N")))
-                    } else {
-                        (known - 1, None)
-                    };
-                    open_change(PlanStart::Keep { discard }, index, new)
-                }
-                Step::Anew(chunks) => {
-                    let plan = key_plan(chunks);
-                    open_change(new_plan(&plan, plan.chunks.len()), 0, Some(snapshot("A")))
-                }
-                Step::Pause => Change::Pause { reason: "r".into() },
-            };
-            let next = entry(Some(&dataset), change.clone());
-            if follow(&mut dataset, change).is_ok() {
-                log.push(next);
-            }
-            prop_assert_eq!(
-                dataset.pending().count() + dataset.committed.len(),
-                dataset.plan.chunks.len()
-            );
-            for (id, committed) in &dataset.committed {
-                prop_assert_eq!(&committed.range, &dataset.plan.chunks[id.0 as usize].range);
-                prop_assert!((committed.snapshot as usize) < dataset.snapshots.len());
-            }
-        }
-        let mut replayed = Some(opened(&key_plan(6)));
-        for entry in log {
-            let entry = Entry::from_bytes(entry.seq, &entry.to_bytes().unwrap()).unwrap();
-            apply(&mut replayed, entry).unwrap();
-        }
-        prop_assert_eq!(replayed.unwrap(), dataset);
     }
 }

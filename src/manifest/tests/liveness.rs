@@ -25,7 +25,9 @@ async fn write_lease(root: &Root, epoch: u64, counter: u64) {
         pid: 9,
         interval_ms: 1_000,
     };
-    root.put(LEASE, serde_json::to_vec(&lease).unwrap().into()).await.unwrap();
+    root.put(LEASE, serde_json::to_vec(&lease).unwrap().into())
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,16 +45,28 @@ async fn no_lease_at_all_is_dead_after_three_of_our_intervals() {
     let (root, log) = running().await;
     write_lease(&root, 0, 5).await;
     let started = Instant::now();
-    assert_eq!(is_alive(&root, log.dataset(), INTERVAL).await.unwrap(), Liveness::Dead);
+    assert_eq!(
+        is_alive(&root, log.dataset(), INTERVAL).await.unwrap(),
+        Liveness::Dead
+    );
     assert_eq!(started.elapsed().as_secs(), 9);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_writer_that_ended_is_dead_at_once() {
     let (root, mut log) = running().await;
-    append(&mut log, Change::Fail { message: "m".into() }).await;
+    append(
+        &mut log,
+        Change::Fail {
+            message: "m".into(),
+        },
+    )
+    .await;
     let started = Instant::now();
-    assert_eq!(is_alive(&root, log.dataset(), INTERVAL).await.unwrap(), Liveness::Dead);
+    assert_eq!(
+        is_alive(&root, log.dataset(), INTERVAL).await.unwrap(),
+        Liveness::Dead
+    );
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
@@ -64,10 +78,19 @@ async fn a_heartbeat_shows_life_until_it_stops() {
     tokio::time::sleep(INTERVAL / 2).await;
     let started = Instant::now();
     let liveness = is_alive(&root, log.dataset(), INTERVAL).await.unwrap();
-    assert_eq!(liveness, Liveness::Alive { by: writer, epoch: 1 });
+    assert_eq!(
+        liveness,
+        Liveness::Alive {
+            by: writer,
+            epoch: 1
+        }
+    );
     assert!(started.elapsed() <= 2 * INTERVAL);
     heartbeat.stop().await;
-    assert_eq!(is_alive(&root, log.dataset(), INTERVAL).await.unwrap(), Liveness::Dead);
+    assert_eq!(
+        is_alive(&root, log.dataset(), INTERVAL).await.unwrap(),
+        Liveness::Dead
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,7 +119,10 @@ async fn a_growing_log_is_life_without_a_lease() {
     let watch = tokio::spawn(async move { is_alive(&root, &seen, INTERVAL).await.unwrap() });
     tokio::time::sleep(INTERVAL).await;
     append(&mut log, change).await;
-    assert!(matches!(watch.await.unwrap(), Liveness::Alive { epoch: 1, .. }));
+    assert!(matches!(
+        watch.await.unwrap(),
+        Liveness::Alive { epoch: 1, .. }
+    ));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 mod ending;
 mod fold;
 mod liveness;
+mod random;
 mod writers;
 
 use chrono::{DateTime, TimeZone, Utc};
@@ -17,7 +18,8 @@ use crate::store::testing::FaultyStore;
 use crate::table::{Column, Relation, RelationKind, TableName, TableSchema};
 
 fn at(second: u32) -> DateTime<Utc> {
-    Utc.timestamp_opt(1_700_000_000 + i64::from(second), 0).unwrap()
+    Utc.timestamp_opt(1_700_000_000 + i64::from(second), 0)
+        .unwrap()
 }
 
 fn name() -> TableName {
@@ -116,7 +118,9 @@ fn key_plan(chunks: u32) -> Plan {
         upper: (number + 1 < keys).then(|| i64::from(number + 1) * 10),
     };
     let mut ranges: Vec<Range> = (0..keys).map(key).collect();
-    ranges.push(Range::NullKey { column: "id".into() });
+    ranges.push(Range::NullKey {
+        column: "id".into(),
+    });
     plan_of(ChunkMethod::Key, ranges)
 }
 
@@ -145,7 +149,9 @@ fn request(plan: PlanRequest) -> OpenRequest {
 }
 
 fn keep() -> PlanRequest {
-    PlanRequest::Keep { discard: Vec::new() }
+    PlanRequest::Keep {
+        discard: Vec::new(),
+    }
 }
 
 /// A chunk's entry as a worker of the dataset's epoch would hand it in.
@@ -182,7 +188,10 @@ fn commit(dataset: &Dataset, ids: impl IntoIterator<Item = u32>) -> Change {
 
 async fn open(root: &Root, request: OpenRequest) -> Box<ManifestLog> {
     let dataset = ManifestLog::load(root).await.unwrap();
-    match ManifestLog::open_epoch(root, dataset, request).await.unwrap() {
+    match ManifestLog::open_epoch(root, dataset, request)
+        .await
+        .unwrap()
+    {
         Opened::Open(log) => log,
         Opened::Taken { by, epoch } => panic!("taken by {by}, epoch {epoch}"),
     }

@@ -20,10 +20,19 @@ async fn what_was_appended_is_what_is_loaded() {
             let change = commit(log.dataset(), [id]);
             append(&mut log, change).await;
         }
-        append(&mut log, Change::Pause { reason: "asked".into() }).await;
+        append(
+            &mut log,
+            Change::Pause {
+                reason: "asked".into(),
+            },
+        )
+        .await;
         let loaded = ManifestLog::load(&root).await.unwrap().unwrap();
         assert_eq!(&loaded, log.dataset());
-        assert_eq!((loaded.state, loaded.reason.as_str()), (State::Paused, "asked"));
+        assert_eq!(
+            (loaded.state, loaded.reason.as_str()),
+            (State::Paused, "asked")
+        );
         let resumed = open(&root, request(keep())).await;
         assert_eq!(resumed.dataset().epoch, 2);
         assert_eq!(resumed.dataset().snapshots.len(), 1);
@@ -38,12 +47,20 @@ async fn a_large_plan_is_written_in_segments() {
     assert_eq!(log.dataset().next_seq, 4);
     let loaded = ManifestLog::load(&root).await.unwrap().unwrap();
     assert_eq!(&loaded, log.dataset());
-    assert_eq!((loaded.state, loaded.plan.chunks.len()), (State::Running, 25_001));
+    assert_eq!(
+        (loaded.state, loaded.plan.chunks.len()),
+        (State::Running, 25_001)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn lost_replies_neither_fence_nor_double() {
-    for fault in [Fault::LostReply, Fault::OwnConflict, Fault::EmptyConflict, Fault::LandsLate] {
+    for fault in [
+        Fault::LostReply,
+        Fault::OwnConflict,
+        Fault::EmptyConflict,
+        Fault::LandsLate,
+    ] {
         let store = FaultyStore::new();
         store.inject(&[fault]);
         let mut log = open(&store.root(), request(PlanRequest::New(key_plan(4)))).await;
@@ -71,7 +88,13 @@ async fn an_append_of_unknown_outcome_is_settled_by_the_next() {
         assert_eq!(log.dataset().committed.len(), 0);
         let next = commit(log.dataset(), [1]);
         append(&mut log, next).await;
-        append(&mut log, Change::Pause { reason: String::new() }).await;
+        append(
+            &mut log,
+            Change::Pause {
+                reason: String::new(),
+            },
+        )
+        .await;
         let loaded = ManifestLog::load(&store.root()).await.unwrap().unwrap();
         assert_eq!(loaded.committed.len(), 2, "{landing:?}");
         assert_eq!(loaded.next_seq, 5);
@@ -113,10 +136,15 @@ async fn a_zombie_is_fenced_and_changes_nothing() {
         for _ in 0..2 {
             let change = commit(zombie.dataset(), [2]);
             let fenced = zombie.append(change).await.unwrap();
-            let Appended::Fenced { by, epoch: 2 } = fenced else { panic!("{fenced:?}") };
+            let Appended::Fenced { by, epoch: 2 } = fenced else {
+                panic!("{fenced:?}")
+            };
             assert_eq!(by.host, "here");
         }
-        assert_eq!(zombie.delete_orphans().await.unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(
+            zombie.delete_orphans().await.unwrap_err().kind(),
+            ErrorKind::Internal
+        );
         let loaded = ManifestLog::load(&root).await.unwrap().unwrap();
         assert_eq!(&loaded, taker.dataset());
     }
@@ -156,12 +184,18 @@ async fn of_two_racing_writers_one_opens() {
         }
         let dataset = ManifestLog::load(&root).await.unwrap();
         let start = |host: &str| {
-            let plan = if dataset.is_some() { keep() } else { PlanRequest::New(key_plan(4)) };
+            let plan = if dataset.is_some() {
+                keep()
+            } else {
+                PlanRequest::New(key_plan(4))
+            };
             let mut request = request(plan);
             request.writer.host = host.to_owned();
             let (root, dataset) = (root.clone(), dataset.clone());
             tokio::spawn(async move {
-                ManifestLog::open_epoch(&root, dataset, request).await.unwrap()
+                ManifestLog::open_epoch(&root, dataset, request)
+                    .await
+                    .unwrap()
             })
         };
         let (a, b) = (start("a"), start("b"));
@@ -176,7 +210,10 @@ async fn of_two_racing_writers_one_opens() {
         assert_eq!((winners.len(), losers.len()), (1, 1), "round {round}");
         let winner = winners[0].dataset();
         assert_eq!(losers[0], (winner.writer.host.clone(), winner.epoch));
-        assert_eq!(ManifestLog::load(&root).await.unwrap().as_ref(), Some(winner));
+        assert_eq!(
+            ManifestLog::load(&root).await.unwrap().as_ref(),
+            Some(winner)
+        );
     }
 }
 
@@ -188,15 +225,23 @@ async fn a_writer_that_moves_while_it_is_taken_over_is_only_fenced_on_request() 
     let change = commit(alive.dataset(), [0]);
     append(&mut alive, change).await;
     let polite = request(keep());
-    let end = ManifestLog::open_epoch(&root, stale.clone(), polite.clone()).await.unwrap();
+    let end = ManifestLog::open_epoch(&root, stale.clone(), polite.clone())
+        .await
+        .unwrap();
     assert!(matches!(end, Opened::Taken { epoch: 1, .. }));
-    let forced = OpenRequest { takeover: true, ..polite };
+    let forced = OpenRequest {
+        takeover: true,
+        ..polite
+    };
     let end = ManifestLog::open_epoch(&root, stale, forced).await.unwrap();
     let Opened::Open(taker) = end else { panic!() };
     assert_eq!(taker.dataset().committed.len(), 1);
     assert_eq!(taker.dataset().epoch, 2);
     let change = commit(alive.dataset(), [1]);
-    assert!(matches!(alive.append(change).await.unwrap(), Appended::Fenced { epoch: 2, .. }));
+    assert!(matches!(
+        alive.append(change).await.unwrap(),
+        Appended::Fenced { epoch: 2, .. }
+    ));
 }
 
 #[tokio::test]
@@ -212,9 +257,14 @@ async fn another_config_is_told_apart_and_nothing_is_touched() {
     let shown: Vec<String> = differences.iter().map(ToString::to_string).collect();
     assert_eq!(
         shown,
-        ["chunk_rows was 10 and is now 11", "compression was zstd:3 and is now snappy"]
+        [
+            "chunk_rows was 10 and is now 11",
+            "compression was zstd:3 and is now snappy"
+        ]
     );
-    let error = ManifestLog::open_epoch(&root, dataset.clone(), other).await.unwrap_err();
+    let error = ManifestLog::open_epoch(&root, dataset.clone(), other)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(ManifestLog::load(&root).await.unwrap(), dataset);
 }
@@ -225,5 +275,8 @@ async fn a_foreign_or_damaged_log_is_refused() {
     drop(open(&root, request(PlanRequest::New(key_plan(4)))).await);
     let key = crate::store::layout::log_key(2);
     root.put(&key, b"{}"[..].into()).await.unwrap();
-    assert_eq!(ManifestLog::load(&root).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(
+        ManifestLog::load(&root).await.unwrap_err().kind(),
+        ErrorKind::Conflict
+    );
 }
