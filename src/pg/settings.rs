@@ -45,7 +45,13 @@ const PINNED: &[(&str, &str, u32)] = &[
 /// not take.
 pub(super) async fn pin(client: &Client, version: u32) -> Result<()> {
     let pinned = PINNED.iter().filter(|(_, _, since)| version >= *since);
-    let pinned: Vec<(&str, &str)> = pinned.map(|(name, value, _)| (*name, *value)).collect();
+    let mut pinned: Vec<(&str, &str)> = pinned.map(|(name, value, _)| (*name, *value)).collect();
+    if has_no_encoding(client).await? {
+        // Bytes pass as they are: the server would only say that one of them is no UTF-8, the
+        // decoder names the column and row.
+        pinned.retain(|(name, _)| *name != "client_encoding");
+        pinned.push(("client_encoding", "SQL_ASCII"));
+    }
     report_overrides(&read(client, &pinned).await?);
     let set: String = pinned
         .iter()
@@ -66,6 +72,12 @@ pub(super) async fn pin(client: &Client, version: u32) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the database is SQL_ASCII: text of any encoding, or of none.
+async fn has_no_encoding(client: &Client) -> Result<bool> {
+    let read = read(client, &[("server_encoding", "")]).await?;
+    Ok(read.iter().any(|(_, encoding)| encoding == "SQL_ASCII"))
 }
 
 /// `SET search_path` takes a list of names; all others take one string.

@@ -69,7 +69,7 @@ pub(crate) fn predicate(range: &Range) -> Option<String> {
 /// The SELECT of one chunk.
 ///
 /// The filter stands on lines of its own, so that a trailing `--` comment ends with it.
-/// `plan::probe::check_filter` has made sure that it is one expression.
+/// `plan::plan_table` has made sure that it is one expression.
 pub(crate) fn chunk_select(
     relation: &PlannedRelation,
     range: &Range,

@@ -81,19 +81,23 @@ struct Choice {
     reason: String,
 }
 
-/// Plans one table: for each of its relations a method and ranges.
+/// Plans one table: for each of its relations a method and ranges. A filter is checked first.
 ///
 /// Runs inside the keeper's transaction, so that sizes are read after the snapshot.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] for a key that does not exist or is no integer, or for too many chunks;
+/// [`ErrorKind::Config`] for a key that does not exist or is no integer, for too many chunks, or
+/// for a filter that is not one boolean expression;
 /// [`ErrorKind::Unsupported`] where ctid ranges were asked for and cannot be scanned.
 pub(crate) async fn plan_table(
     session: &Session,
     schema: &TableSchema,
     options: &ExportOptions,
 ) -> Result<Plan> {
+    if let Some(filter) = &options.filter {
+        check_filter(session, &schema.name, filter).await?;
+    }
     let mut plan = Plan::default();
     if schema.relations.is_empty() {
         plan.relations.push(empty_parent(schema));
