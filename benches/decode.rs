@@ -1,4 +1,4 @@
-//! How fast binary COPY becomes record batches: each type family, then mixes. One core.
+//! How fast binary COPY becomes record batches: each type family, then mixes. One core, processor time.
 //!
 //! Throughput is of raw COPY bytes. Rows arrive one a push, as the PostgreSQL protocol sends
 //! them, except in `whole`, which pushes 64 KiB at a time.
@@ -9,11 +9,15 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pgsluice::codec::{BatchLimits, CopyDecoder, TableMapping, map_table};
 
+#[path = "workload/families.rs"]
+mod families;
 #[path = "../src/copy/wire_rows.rs"]
 mod wire_rows;
 mod workload;
 
-use workload::{Workload, workloads};
+use families::families;
+use workload::cpu_time::CpuTime;
+use workload::{Workload, tables};
 
 /// Raw bytes of each stream.
 const STREAM_BYTES: usize = 32 << 20;
@@ -32,12 +36,12 @@ fn decode<'a>(mapping: &TableMapping, pieces: impl Iterator<Item = &'a [u8]>) ->
     decoder.finish().expect("the stream is whole").rows
 }
 
-fn bench_decode(criterion: &mut Criterion) {
+fn bench_decode(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("decode");
     group
         .sample_size(10)
         .measurement_time(Duration::from_secs(2));
-    for Workload { name, columns, row } in workloads() {
+    for Workload { name, columns, row } in families().into_iter().chain(tables()) {
         let mapping = map_table(&columns).expect("the names differ");
         let (stream, ends) = workload::stream(columns.len(), row, STREAM_BYTES);
         group.throughput(Throughput::Bytes(stream.len() as u64));
@@ -57,5 +61,9 @@ fn bench_decode(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bench_decode);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = bench_decode
+}
 criterion_main!(benches);

@@ -1,4 +1,5 @@
-//! How fast record batches become Parquet bytes: each codec, and how small. One core.
+//! How fast record batches become Parquet bytes: each codec, and how small. One core,
+//! processor time.
 //!
 //! Throughput is of the raw COPY bytes that the batches came from, so that it compares with
 //! `decode`; the sizes are printed once.
@@ -15,6 +16,8 @@ use pgsluice::codec::{
 #[path = "../src/copy/wire_rows.rs"]
 mod wire_rows;
 mod workload;
+
+use workload::cpu_time::CpuTime;
 
 /// Raw bytes of each stream.
 const STREAM_BYTES: usize = 64 << 20;
@@ -42,7 +45,7 @@ fn encode(batches: &[RecordBatch], options: &ParquetOptions) -> u64 {
     encoder.finish().expect("the encoder did not fail").1.bytes
 }
 
-fn bench_encode(criterion: &mut Criterion) {
+fn bench_encode(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("encode");
     group
         .sample_size(10)
@@ -75,5 +78,9 @@ fn bench_encode(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bench_encode);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = bench_encode
+}
 criterion_main!(benches);

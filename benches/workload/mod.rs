@@ -1,5 +1,7 @@
 //! Tables to bench with: their columns, and a writer of rows. Shared by the benches.
 
+pub(crate) mod cpu_time;
+
 use pgsluice::codec::{Column, NumericModifier, PgType};
 
 use crate::wire_rows::{WireRows, numeric};
@@ -26,19 +28,15 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    fn text(&mut self, least: u64, most: u64) -> Vec<u8> {
+    pub(crate) fn text(&mut self, least: u64, most: u64) -> Vec<u8> {
         let length = least + self.below(most - least + 1);
         (0..length)
             .map(|_| b"etaoin shrdlu cmfw"[self.below(18) as usize])
             .collect()
-    }
-
-    fn money(&mut self) -> Vec<u8> {
-        numeric(&format!("{}.{:02}", self.below(1_000_000), self.below(100)))
     }
 }
 
@@ -57,7 +55,7 @@ pub(crate) fn stream(columns: usize, row: WriteRow, bytes: usize) -> (Vec<u8>, V
     (stream, ends)
 }
 
-fn columns(types: &[(&str, PgType, bool)]) -> Vec<Column> {
+pub(crate) fn columns(types: &[(&str, PgType, bool)]) -> Vec<Column> {
     types
         .iter()
         .map(|(name, pg_type, not_null)| Column {
@@ -74,128 +72,14 @@ fn columns(types: &[(&str, PgType, bool)]) -> Vec<Column> {
         .collect()
 }
 
-/// `name` and sixteen columns of one type.
-fn family(name: &'static str, pg_type: PgType, row: WriteRow) -> Workload {
-    let names: Vec<_> = (0..16).map(|index| format!("c{index}")).collect();
-    let types: Vec<_> = names
-        .iter()
-        .map(|name| (name.as_str(), pg_type.clone(), false))
-        .collect();
-    Workload {
-        name,
-        columns: columns(&types),
-        row,
-    }
-}
-
-/// Sixteen fields by one function.
-macro_rules! sixteen {
-    ($value:expr) => {
-        |rows, _, random| {
-            for _ in 0..16 {
-                let value: fn(&mut Random) -> Option<Vec<u8>> = $value;
-                rows.field(value(random).as_deref());
-            }
-        }
-    };
-}
-
-fn decimal(precision: u16, scale: i16) -> PgType {
+pub(crate) fn decimal(precision: u16, scale: i16) -> PgType {
     PgType::Numeric(Some(NumericModifier { precision, scale }))
 }
 
-fn labels() -> Vec<String> {
+pub(crate) fn labels() -> Vec<String> {
     ["new", "paid", "packed", "shipped", "delivered", "returned"]
         .map(String::from)
         .to_vec()
-}
-
-/// The type families, then what tables look like.
-pub(crate) fn workloads() -> Vec<Workload> {
-    let mut workloads = vec![
-        family(
-            "int8",
-            PgType::Int8,
-            sixteen!(|r| Some(r.next().to_be_bytes().into())),
-        ),
-        family(
-            "int4",
-            PgType::Int4,
-            sixteen!(|r| Some(r.next().to_be_bytes()[..4].into())),
-        ),
-        family(
-            "int8_half_null",
-            PgType::Int8,
-            sixteen!(|r| {
-                let value = r.next();
-                (value & 1 == 0).then(|| value.to_be_bytes().into())
-            }),
-        ),
-        family(
-            "bool",
-            PgType::Bool,
-            sixteen!(|r| Some(vec![r.below(2) as u8])),
-        ),
-        family(
-            "float8",
-            PgType::Float8,
-            sixteen!(|r| Some(r.next().to_be_bytes().into())),
-        ),
-        family(
-            "timestamptz",
-            PgType::Timestamptz,
-            sixteen!(|r| { Some(r.below(1 << 50).to_be_bytes().into()) }),
-        ),
-        family(
-            "numeric_15_2",
-            decimal(15, 2),
-            sixteen!(|r| Some(r.money())),
-        ),
-        family(
-            "numeric_38_10",
-            decimal(38, 10),
-            sixteen!(|r| {
-                Some(numeric(&format!(
-                    "{}.{:010}",
-                    r.next(),
-                    r.below(10_000_000_000)
-                )))
-            }),
-        ),
-        family(
-            "text_short",
-            PgType::Text,
-            sixteen!(|r| Some(r.text(0, 24))),
-        ),
-        family(
-            "text_long",
-            PgType::Text,
-            sixteen!(|r| Some(r.text(100, 400))),
-        ),
-        family(
-            "text_not_ascii",
-            PgType::Text,
-            sixteen!(|r| { Some("größer €".repeat(1 + r.below(4) as usize).into()) }),
-        ),
-        family("bytea", PgType::Bytea, sixteen!(|r| Some(r.text(0, 64)))),
-        family(
-            "uuid",
-            PgType::Uuid,
-            sixteen!(|r| { Some([r.next().to_be_bytes(), r.next().to_be_bytes()].concat()) }),
-        ),
-        family(
-            "jsonb",
-            PgType::Jsonb,
-            sixteen!(|r| { Some([b"\x01{\"k\": \"".as_slice(), &r.text(5, 60), b"\"}"].concat()) }),
-        ),
-        family(
-            "enum",
-            PgType::Enum { labels: labels() },
-            sixteen!(|r| { Some(labels()[r.below(6) as usize].clone().into()) }),
-        ),
-    ];
-    workloads.extend(tables());
-    workloads
 }
 
 /// What tables look like.

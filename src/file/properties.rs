@@ -4,7 +4,7 @@ use arrow_schema::{DataType, Schema};
 use parquet::basic::{BrotliLevel, Compression as Codec, Encoding, GzipLevel, ZstdLevel};
 use parquet::errors::Result;
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::options::{Compression, DEFAULT_ROW_GROUP_BYTES};
@@ -76,34 +76,19 @@ pub(super) fn writer_properties(
             .get(*index)
             .is_some_and(|field| is_integer(field.data_type()))
     });
-    for (index, field) in schema.fields().iter().enumerate() {
-        let path = ColumnPath::new(vec![field.name().clone()]);
-        builder = encode_column(builder, path, field.data_type(), sorted_by == Some(index));
-    }
     if let Some(index) = sorted_by {
-        builder = builder.set_sorting_columns(Some(vec![SortingColumn {
-            column_idx: index as i32,
-            descending: false,
-            nulls_first: false,
-        }]));
+        // A sorted key has no use for a dictionary, and its deltas are small.
+        let path = ColumnPath::new(vec![schema.field(index).name().clone()]);
+        builder = builder
+            .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED)
+            .set_column_dictionary_enabled(path, false)
+            .set_sorting_columns(Some(vec![SortingColumn {
+                column_idx: index as i32,
+                descending: false,
+                nulls_first: false,
+            }]));
     }
     Ok(builder.build())
-}
-
-/// What differs from the defaults for one column.
-fn encode_column(
-    builder: WriterPropertiesBuilder,
-    path: ColumnPath,
-    data_type: &DataType,
-    sorted: bool,
-) -> WriterPropertiesBuilder {
-    if !is_integer(data_type) {
-        return builder;
-    }
-    // Integers that outgrow their dictionary are packed as deltas; sorted ones from the start.
-    builder
-        .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED)
-        .set_column_dictionary_enabled(path, !sorted)
 }
 
 /// Types that are integers in Parquet as in Arrow.

@@ -17,19 +17,20 @@ pub(super) struct BooleanDecoder {
 impl ColumnDecoder for BooleanDecoder {
     fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
         for (first_row, group) in fields.groups() {
-            let (mut values, mut mask) = (0, 0);
+            let (mut values, mut there, mut null) = (0, 0, 0);
             for (bit, field) in group.fields().enumerate() {
                 let [byte] = field.first::<1>();
-                let there = field.length == 1 && byte <= 1;
-                mask |= u64::from(there) << bit;
-                values |= u64::from(there && byte == 1) << bit;
+                let is_there = field.length == 1 && byte <= 1;
+                there |= u64::from(is_there) << bit;
+                null |= u64::from(field.is_null()) << bit;
+                values |= u64::from(is_there && byte == 1) << bit;
             }
             let rows = group.rows();
-            if mask != low_bits(rows) {
+            if there | null != low_bits(rows) {
                 find_fault(group).map_err(|error| error.after(first_row))?;
             }
             self.values.append(values, rows);
-            self.validity.append(mask, rows);
+            self.validity.append(there, rows);
         }
         Ok(())
     }

@@ -38,24 +38,27 @@ where
         })
     }
 
-    fn decode_group(&mut self, group: Group<'_>) -> u64 {
+    /// Appends a group and returns which values are there, and which are NULL.
+    #[inline]
+    fn decode_group(&mut self, group: Group<'_>) -> (u64, u64) {
         let convert = &self.convert;
-        let mut mask = 0;
+        let (mut there, mut null) = (0, 0);
         let mut bit = 0;
         self.values.extend(group.fields().map(|field| {
             let value = convert(field.first::<N>());
-            let there = field.length == N as i32 && value.is_ok();
-            mask |= u64::from(there) << bit;
+            let is_there = field.length == N as i32 && value.is_ok();
+            there |= u64::from(is_there) << bit;
+            null |= u64::from(field.is_null()) << bit;
             bit += 1;
             match value {
-                Ok(value) if there => value,
+                Ok(value) if is_there => value,
                 _ => T::Native::default(),
             }
         }));
-        mask
+        (there, null)
     }
 
-    /// What is wrong in a group where not every value could be taken; NULLs are not.
+    /// What is wrong in a group where something is neither there nor NULL.
     #[cold]
     fn find_fault(&self, group: Group<'_>) -> Result<(), FieldError> {
         for (row, field) in group.fields().enumerate() {
@@ -82,13 +85,13 @@ where
     fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
         self.values.reserve(fields.rows());
         for (first_row, group) in fields.groups() {
-            let mask = self.decode_group(group);
+            let (there, null) = self.decode_group(group);
             let rows = group.rows();
-            if mask != low_bits(rows) {
+            if there | null != low_bits(rows) {
                 self.find_fault(group)
                     .map_err(|error| error.after(first_row))?;
             }
-            self.validity.append(mask, rows);
+            self.validity.append(there, rows);
         }
         Ok(())
     }

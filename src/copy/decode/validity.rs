@@ -28,7 +28,7 @@ impl Bits {
 
     fn ones(len: usize) -> Self {
         let mut words = vec![u64::MAX; len.div_ceil(64)];
-        if let Some(last) = words.last_mut().filter(|_| len % 64 != 0) {
+        if let Some(last) = words.last_mut().filter(|_| !len.is_multiple_of(64)) {
             *last = low_bits(len % 64);
         }
         Self { words, len }
