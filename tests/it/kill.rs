@@ -21,8 +21,8 @@ use crate::rig::{
 };
 
 const LIMIT: Duration = Duration::from_secs(120);
-const ROWS: u64 = 400_000;
-const CHUNK_ROWS: u64 = 10_000;
+const ROWS: u64 = 200_000;
+const CHUNK_ROWS: u64 = 5_000;
 const FOLDER: &str = "public/events";
 
 /// The table: every tenth row is written to while it is exported, and rows are added above.
@@ -37,12 +37,12 @@ const TABLE: &str = "
     INSERT INTO events
     SELECT i, i % 100, CASE WHEN i % 7 > 0 THEN repeat(md5(i::text), 1 + i::int % 3) END, i / 100.0,
         timestamptz '2024-01-01 00:00:00+00' + i * interval '1.5 seconds'
-    FROM generate_series(1::bigint, 400000) AS i;
+    FROM generate_series(1::bigint, 200000) AS i;
     ANALYZE events;";
 
 /// One transaction of the writers. Updates move rows to other pages.
 const WRITES: &str = "
-    \\set id 10 * random(1, 40000)
+    \\set id 10 * random(1, 20000)
     UPDATE events SET amount = amount + 1, note = md5(note) WHERE id = :id;
     INSERT INTO events SELECT max(id) + 1 + random() * 1000, 0, 'new', 1, now() FROM events
     ON CONFLICT DO NOTHING;";
@@ -155,7 +155,7 @@ impl Bench {
             .into();
         args.extend(["--from".to_owned(), database.dsn()]);
         args.extend(["--chunk-rows".to_owned(), CHUNK_ROWS.to_string()]);
-        args.extend(["--chunk-bytes", "1MiB", "--lease-interval", "200ms"].map(str::to_owned));
+        args.extend(["--chunk-bytes", "512KiB", "--lease-interval", "200ms"].map(str::to_owned));
         args.extend(["--output", "json", "--quiet"].map(str::to_owned));
         args.extend(flags.iter().map(|flag| (*flag).to_owned()));
         Self { database, args }

@@ -1,6 +1,8 @@
 //! Scenarios against real servers, in one binary. `tests/run.sh` starts the servers; without
 //! them a test fails and says so, and none is ever skipped.
 
+#![allow(clippy::unwrap_used, reason = "a scenario fails by panicking")]
+
 mod cli;
 mod connect;
 mod kill;

@@ -58,7 +58,7 @@ const TABLES: [Table; 10] = [
     Table {
         name: "floats",
         sql: "CREATE TABLE floats AS SELECT i, i / 4.0::float8 AS a, \
-              (CASE WHEN i % 3 > 0 THEN i / 8.0 END)::float4 AS b, (i - 10000) * 1e12::float8 AS c \
+              (CASE WHEN i % 3 > 0 THEN i / 8.0 END)::float4 AS b, (i - 10000) * 1e3::float8 AS c \
               FROM generate_series(1, 20000) i",
         columns: &[("i", Number), ("a", Float), ("b", Float), ("c", Float)],
     },

