@@ -45,11 +45,8 @@ pub(crate) enum Event {
         /// Index of the table.
         table: usize,
     },
-    /// The table's `_SUCCESS` stands.
-    Completed {
-        /// Index of the table.
-        table: usize,
-    },
+    /// A table's `_SUCCESS` stands.
+    Completed,
 }
 
 /// One table's log, and what this run did to it.
@@ -133,7 +130,7 @@ impl Committer {
         for table in complete {
             let log = &mut self.tables[table];
             log.complete().await.map_err(|error| CommitFailure { table, error })?;
-            let _ = events.send(Event::Completed { table }).await;
+            let _ = events.send(Event::Completed).await;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::manifest::{
 use crate::mapping::{TableMapping, map_table};
 use crate::options::ExportOptions;
 use crate::pg::{Keeper, catalog};
-use crate::plan::{Decision, check_filter, decide, plan_table};
+use crate::plan::{Decision, decide, plan_table};
 use crate::store::{Root, layout};
 use crate::table::TableSchema;
 
@@ -75,9 +75,6 @@ async fn prepare_table(
     let schema =
         catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
     let mapping = map_table(&schema.columns)?;
-    if let Some(filter) = &options.filter {
-        check_filter(keeper.session(), &schema.name, filter).await?;
-    }
     let root = root.child(&layout::dataset_folder(&options.layout, &schema.name)?)?;
     let config = config_of(keeper, &schema, options);
     let dataset = ManifestLog::load(&root).await?;

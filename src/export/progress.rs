@@ -31,7 +31,7 @@ pub struct Progress {
 
 /// The counters of one table.
 #[derive(Debug, Default)]
-pub struct TableCounters {
+pub(crate) struct TableCounters {
     name: String,
     rows_estimated: AtomicU64,
     chunks_total: AtomicU64,

@@ -171,7 +171,7 @@ impl Run {
 
     async fn committed(&mut self, event: Event) {
         match event {
-            Event::Completed { .. } => self.open -= 1,
+            Event::Completed => self.open -= 1,
             Event::AllCommitted { table } => match self.check_schema(table).await {
                 Ok(()) => {
                     if let Some(requests) = &self.requests {

@@ -118,7 +118,7 @@ pub(crate) async fn plan_table(
 /// # Errors
 ///
 /// Mostly [`ErrorKind::Config`], with the server's message beneath. The transaction is then over.
-pub(crate) async fn check_filter(session: &Session, table: &TableName, filter: &str) -> Result<()> {
+async fn check_filter(session: &Session, table: &TableName, filter: &str) -> Result<()> {
     let sql = format!(
         "EXPLAIN SELECT FROM ONLY {} WHERE CASE WHEN\n{filter}\nTHEN true END",
         quote_table(table)

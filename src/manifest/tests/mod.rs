@@ -8,8 +8,10 @@ mod writers;
 
 use chrono::{DateTime, TimeZone, Utc};
 
+use super::change::InvariantError;
+use super::model::{Entry, Open, PlanStart};
 use super::*;
-use crate::chunk::{Chunk, ChunkId, ChunkMethod, Plan, PlannedRelation, Range};
+use crate::chunk::{Chunk, ChunkId, ChunkMethod, Plan, PlannedRelation, Range, Totals};
 use crate::options::{ChunkBy, Compression};
 use crate::snapshot::Snapshot;
 use crate::store::Root;
