@@ -79,6 +79,7 @@ wait_for_child() {
 }
 
 serve() {
+    cp "$run/env" "$testbed/env"
     say "servers are up; in another shell:  source $testbed/env && cargo test"
     echo '   Ctrl-C ends them'
     sleep infinity &
