@@ -24,10 +24,11 @@ main() {
     step 'PostgreSQL' start_postgres
     step 'a million rows' load
     step 'pgsluice' build
-    local table flags=()
+    # Small chunks, so that there is something to see; the default is 256 MiB.
+    local table flags=(--chunk-bytes 8MiB)
     for table in "${tables[@]}"; do flags+=(--table "$table"); done
 
-    show "$pgsluice" plan --from "$dsn" "${flags[@]}"
+    show "$pgsluice" plan --from "$dsn" --chunk-bytes 8MiB --table order_items
     show "$pgsluice" export --from "$dsn" "${flags[@]}" --to "$lake"
     show "$pgsluice" status "$lake"
     echo

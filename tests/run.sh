@@ -64,9 +64,10 @@ check_all() {
     say "all passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 }
 
-# Runs it as a child that is waited for, so that a signal to this script is handled at once.
+# Runs it as a child that is waited for, so that a signal to this script is handled at once. A
+# shell starts such children deaf to SIGINT, and tests would inherit that.
 run_cargo() {
-    cargo "$@" &
+    env --default-signal=INT,QUIT cargo "$@" &
     wait_for_child $!
 }
 
@@ -79,6 +80,7 @@ wait_for_child() {
 }
 
 serve() {
+    cp "$run/env" "$testbed/env"
     say "servers are up; in another shell:  source $testbed/env && cargo test"
     echo '   Ctrl-C ends them'
     sleep infinity &

@@ -223,7 +223,7 @@ EOF2
 
 dsn_of() { echo "postgresql://postgres@127.0.0.1:${postgres_ports[$1]}/postgres"; }
 
-# Exports what tests/it/rig reads, and leaves it in a file for `--serve`.
+# Exports what tests/it/rig reads, and leaves it in a file of this run.
 write_env() {
     local major name
     local -A env=(
@@ -245,9 +245,9 @@ write_env() {
         [AWS_ALLOW_HTTP]=true
     )
     for major in "${!postgres_ports[@]}"; do env[PGSLUICE_TEST_DSN_$major]=$(dsn_of "$major"); done
-    : >"$testbed/env"
+    : >"$run/env"
     for name in "${!env[@]}"; do
         export "$name=${env[$name]}"
-        printf 'export %s=%q\n' "$name" "${env[$name]}" >>"$testbed/env"
+        printf 'export %s=%q\n' "$name" "${env[$name]}" >>"$run/env"
     done
 }
