@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::table::TableName;
 
 /// A chunk's ordinal in its plan, from 0.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ChunkId(pub u32);
 
@@ -121,7 +119,9 @@ impl Plan {
     /// Whether every chunk still bounds the same rows under another snapshot.
     #[must_use]
     pub fn survives_snapshot(&self) -> bool {
-        self.chunks.iter().all(|chunk| chunk.range.survives_snapshot())
+        self.chunks
+            .iter()
+            .all(|chunk| chunk.range.survives_snapshot())
     }
 
     /// The relation that a chunk reads.

@@ -108,7 +108,10 @@ impl FromStr for Compression {
 
     fn from_str(text: &str) -> Result<Self> {
         let (codec, level) = match text.split_once(':') {
-            Some((codec, level)) => (codec, Some(level.parse::<u32>().map_err(|_| bad_codec(text))?)),
+            Some((codec, level)) => (
+                codec,
+                Some(level.parse::<u32>().map_err(|_| bad_codec(text))?),
+            ),
             None => (text, None),
         };
         match (codec, level) {
@@ -341,7 +344,12 @@ impl ExportOptions {
             ("--chunk-bytes", self.chunk_bytes, 8192, i64::MAX as u64),
             ("--batch-bytes", self.batch_bytes as u64, 4096, 1 << 30),
             ("--batch-rows", self.batch_rows as u64, 1, 1 << 24),
-            ("--row-group-bytes", self.row_group_bytes as u64, 1 << 16, 1 << 31),
+            (
+                "--row-group-bytes",
+                self.row_group_bytes as u64,
+                1 << 16,
+                1 << 31,
+            ),
             ("--part-bytes", self.part_bytes as u64, 5 << 20, 1 << 30),
             ("--attempts", u64::from(self.chunk_attempts), 1, 100),
         ];
@@ -371,17 +379,23 @@ mod tests {
         assert_eq!(read("Orders"), (None, "orders".into()));
         assert_eq!(read("Public.Orders"), (some("public"), "orders".into()));
         assert_eq!(read(r#""A.b"."x""y""#), (some("A.b"), "x\"y".into()));
-        for bad in ["", ".", "a.", ".b", "a.b.c", "\"a", "\"\"", "a\"b\"", "\"a\"b"] {
+        for bad in [
+            "", ".", "a.", ".b", "a.b.c", "\"a", "\"\"", "a\"b\"", "\"a\"b",
+        ] {
             assert!(bad.parse::<TableSelector>().is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn codecs_and_methods_read_back_what_they_show() {
-        for text in ["zstd:3", "zstd:22", "snappy", "lz4", "gzip:9", "brotli:0", "none"] {
+        for text in [
+            "zstd:3", "zstd:22", "snappy", "lz4", "gzip:9", "brotli:0", "none",
+        ] {
             assert_eq!(text.parse::<Compression>().unwrap().to_string(), text);
         }
-        for bad in ["zstd:0", "zstd:23", "zstd:-1", "gzip:10", "snappy:1", "", "lzma"] {
+        for bad in [
+            "zstd:0", "zstd:23", "zstd:-1", "gzip:10", "snappy:1", "", "lzma",
+        ] {
             assert!(bad.parse::<Compression>().is_err(), "{bad:?}");
         }
         for text in ["auto", "ctid", "key", "key:id", "none"] {

@@ -86,7 +86,10 @@ pub async fn status(root: &Root) -> Result<StatusReport> {
         )
         .with_advice("give the --to of an export, or a folder above it"));
     }
-    Ok(StatusReport { url: root.url(), datasets })
+    Ok(StatusReport {
+        url: root.url(),
+        datasets,
+    })
 }
 
 fn describe(root: &Root, dataset: &Dataset) -> DatasetStatus {
@@ -106,7 +109,12 @@ fn describe(root: &Root, dataset: &Dataset) -> DatasetStatus {
         writer: dataset.writer.to_string(),
         chunks_total: dataset.plan.chunks.len() as u64,
         totals: dataset.totals(),
-        rows_estimated: dataset.plan.chunks.iter().map(|chunk| chunk.estimated_rows).sum(),
+        rows_estimated: dataset
+            .plan
+            .chunks
+            .iter()
+            .map(|chunk| chunk.estimated_rows)
+            .sum(),
         updated_at: dataset.updated_at,
     }
 }

@@ -70,6 +70,9 @@ pub struct TableSchema {
     pub kind: RelationKind,
     /// The exported columns, in `attnum` order (or as `--columns` gives them).
     pub columns: Vec<Column>,
+    /// The columns of its primary key, in the key's order; none without one.
+    #[serde(default)]
+    pub primary_key: Vec<String>,
     /// The relations read, each with `ONLY`: the table itself, or its leaf partitions.
     pub relations: Vec<Relation>,
 }

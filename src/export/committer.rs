@@ -30,7 +30,7 @@ pub(crate) struct Landed {
 /// What the committer is asked to do.
 pub(crate) enum Request {
     /// Commit a chunk that landed.
-    Commit(Landed),
+    Commit(Box<Landed>),
     /// All of a table's chunks are committed and its schema was found unchanged: close it.
     Complete {
         /// Index of the table.
@@ -120,7 +120,9 @@ impl Committer {
         for (table, chunks) in ready.into_iter().enumerate() {
             if !chunks.is_empty() {
                 let log = &mut self.tables[table];
-                log.commit(chunks).await.map_err(|error| CommitFailure { table, error })?;
+                log.commit(chunks)
+                    .await
+                    .map_err(|error| CommitFailure { table, error })?;
                 if log.log.dataset().pending().next().is_none() {
                     // The run holds the other end until the committer is done.
                     let _ = events.send(Event::AllCommitted { table }).await;
@@ -129,7 +131,9 @@ impl Committer {
         }
         for table in complete {
             let log = &mut self.tables[table];
-            log.complete().await.map_err(|error| CommitFailure { table, error })?;
+            log.complete()
+                .await
+                .map_err(|error| CommitFailure { table, error })?;
             let _ = events.send(Event::Completed).await;
         }
         Ok(())
@@ -148,9 +152,13 @@ impl Committer {
             }
             let at_fault = kind != ErrorKind::Cancelled && fault.is_none_or(|fault| fault == index);
             let change = if at_fault {
-                Change::Fail { message: reason.to_owned() }
+                Change::Fail {
+                    message: reason.to_owned(),
+                }
             } else {
-                Change::Pause { reason: reason.to_owned() }
+                Change::Pause {
+                    reason: reason.to_owned(),
+                }
             };
             if let Err(error) = table.append(change).await {
                 let table = &table.name;

@@ -97,18 +97,20 @@ async fn run(
     };
     let (keeper, prepared) = prepared;
     let mut outcome = Outcome::new(keeper.snapshot().clone(), &prepared);
-    let (done, to_do): (Vec<_>, Vec<_>) =
-        prepared.into_iter().partition(|table| table.decision == Decision::Complete);
+    let (done, to_do): (Vec<_>, Vec<_>) = prepared
+        .into_iter()
+        .partition(|table| table.decision == Decision::Complete);
     for table in done {
         outcome.was_complete(table).await?;
     }
     let mut opened = Vec::new();
-    let opening =
-        prepare::open_tables(&keeper, to_do, options, progress, &mut opened).await;
+    let opening = prepare::open_tables(&keeper, to_do, options, progress, &mut opened).await;
     if let Err(error) = opening {
         let logs = opened.into_iter().map(|table| table.log).collect();
         let reason = worker::one_line(&error);
-        Committer::new(logs).close(None, ErrorKind::Cancelled, &reason).await;
+        Committer::new(logs)
+            .close(None, ErrorKind::Cancelled, &reason)
+            .await;
         return Err(error);
     }
     outcome.opened(&opened);
@@ -175,7 +177,9 @@ impl Outcome {
                      starts it again instead)"
                 )),
                 Decision::Start { reason } if table.dataset.is_some() => {
-                    warnings.push(format!("{name}: started again from the beginning: {reason}"));
+                    warnings.push(format!(
+                        "{name}: started again from the beginning: {reason}"
+                    ));
                 }
                 _ => {}
             }
@@ -186,7 +190,10 @@ impl Outcome {
         Self {
             snapshot,
             used_snapshot: false,
-            order: prepared.iter().map(|table| table.schema.name.to_string()).collect(),
+            order: prepared
+                .iter()
+                .map(|table| table.schema.name.to_string())
+                .collect(),
             tables: Vec::new(),
             skipped: Vec::new(),
             seen: Vec::new(),
@@ -197,11 +204,21 @@ impl Outcome {
     /// A dataset that was complete: its closing files are written if a crash left them out.
     async fn was_complete(&mut self, table: Prepared) -> Result<()> {
         let Some(dataset) = table.dataset else {
-            return Err(Error::new(ErrorKind::Internal, "a complete dataset has no log"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "a complete dataset has no log",
+            ));
         };
         finish(&table.root, &dataset).await?;
         let chunks = dataset.committed.len() as u64;
-        self.add(&dataset, &table.root, Totals::default(), chunks, Vec::new(), true);
+        self.add(
+            &dataset,
+            &table.root,
+            Totals::default(),
+            chunks,
+            Vec::new(),
+            true,
+        );
         Ok(())
     }
 
@@ -214,7 +231,14 @@ impl Outcome {
         let skipped = std::mem::take(&mut self.skipped);
         for ((log, table), skipped) in committer.tables().iter().zip(&work.tables).zip(skipped) {
             let retries = log.retries.clone();
-            self.add(log.log.dataset(), &table.root, log.this_run, skipped, retries, false);
+            self.add(
+                log.log.dataset(),
+                &table.root,
+                log.this_run,
+                skipped,
+                retries,
+                false,
+            );
         }
     }
 
@@ -256,7 +280,10 @@ impl Outcome {
             Consistency::Snapshot
         };
         if consistency == Consistency::Mixed
-            && self.tables.iter().all(|table| table.consistency == Consistency::Snapshot)
+            && self
+                .tables
+                .iter()
+                .all(|table| table.consistency == Consistency::Snapshot)
         {
             self.warnings.push(format!(
                 "each table was read under one snapshot, but the {} tables under {} different ones",
@@ -278,8 +305,11 @@ impl Outcome {
 /// A run over several tables keeps a record beside them.
 async fn write_run_record(root: &Root, report: &ExportReport) -> Result<()> {
     let record = serde_json::to_vec_pretty(report).map_err(|error| {
-        Error::new(ErrorKind::Internal, "the run record could not be written as JSON")
-            .with_source(error)
+        Error::new(
+            ErrorKind::Internal,
+            "the run record could not be written as JSON",
+        )
+        .with_source(error)
     })?;
     let key = format!("{}/{}.json", layout::RUNS_DIR, report.run_id);
     root.put(&key, record.into()).await.map(drop)

@@ -14,8 +14,8 @@ use crate::export::committer::TableLog;
 use crate::export::progress::Progress;
 use crate::export::worker::{Job, TableWork};
 use crate::manifest::{
-    Dataset, ExportConfig, Heartbeat, Liveness, ManifestLog, OpenRequest, Opened, PlanRequest, State,
-    WriterInfo, check_committed, is_alive,
+    Dataset, ExportConfig, Heartbeat, Liveness, ManifestLog, OpenRequest, Opened, PlanRequest,
+    State, WriterInfo, check_committed, is_alive,
 };
 use crate::mapping::{TableMapping, map_table};
 use crate::options::ExportOptions;
@@ -55,10 +55,16 @@ pub(crate) async fn prepare_tables(
         let one = prepare_table(keeper, table, root, options)
             .await
             .map_err(|error| error.with_table(name))?;
-        if let Some(twin) = prepared.iter().find(|other| other.root.url() == one.root.url()) {
+        if let Some(twin) = prepared
+            .iter()
+            .find(|other| other.root.url() == one.root.url())
+        {
             return Err(Error::new(
                 ErrorKind::Config,
-                format!("--layout puts {} and {} into one folder", twin.schema.name, table.name),
+                format!(
+                    "--layout puts {} and {} into one folder",
+                    twin.schema.name, table.name
+                ),
             ));
         }
         prepared.push(one);
@@ -131,7 +137,10 @@ fn config_of(keeper: &Keeper, schema: &TableSchema, options: &ExportOptions) -> 
 pub(crate) async fn refuse_live_writers(tables: &[Prepared], interval: Duration) -> Result<()> {
     let open = tables.iter().filter_map(|table| {
         let dataset = table.dataset.as_ref()?;
-        let ended = matches!(dataset.state, State::Complete | State::Paused | State::Failed);
+        let ended = matches!(
+            dataset.state,
+            State::Complete | State::Paused | State::Failed
+        );
         (!ended).then_some((table, dataset))
     });
     try_join_all(open.map(|(table, dataset)| async move {
@@ -183,7 +192,10 @@ async fn open_table(
         }
         (Decision::Start { reason }, Some(plan)) => (PlanRequest::New(plan), reason),
         (Decision::Start { .. } | Decision::Complete, _) => {
-            return Err(Error::new(ErrorKind::Internal, "there is nothing to open the table for"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "there is nothing to open the table for",
+            ));
         }
     };
     let request = OpenRequest {
@@ -236,7 +248,11 @@ async fn open_table(
         fenced: false,
         completed: false,
     };
-    Ok(OpenedTable { work, log, chunks_skipped: skipped })
+    Ok(OpenedTable {
+        work,
+        log,
+        chunks_skipped: skipped,
+    })
 }
 
 /// Committed chunks of an unfinished dataset whose objects are gone or differ.
@@ -259,7 +275,10 @@ pub(crate) fn pending_jobs(opened: &[OpenedTable]) -> Vec<Job> {
     let chunks = |(table, opened): (usize, &OpenedTable)| {
         let pending = opened.log.log.dataset().pending();
         pending
-            .map(|chunk| Job { table, chunk: chunk.id.0 as usize })
+            .map(|chunk| Job {
+                table,
+                chunk: chunk.id.0 as usize,
+            })
             .collect::<Vec<_>>()
     };
     opened.iter().enumerate().flat_map(chunks).collect()

@@ -119,18 +119,26 @@ async fn plan_one(
             options.filter.as_deref(),
         ),
     };
-    let columns = schema.columns.iter().zip(&mapping.columns).map(|(column, mapped)| ColumnPlan {
-        name: column.name.clone(),
-        pg_type: column.type_name.clone(),
-        arrow_type: mapped.field.data_type().to_string(),
-        as_text: matches!(mapped.select, SelectAs::Text),
-    });
+    let columns = schema
+        .columns
+        .iter()
+        .zip(&mapping.columns)
+        .map(|(column, mapped)| ColumnPlan {
+            name: column.name.clone(),
+            pg_type: column.type_name.clone(),
+            arrow_type: mapped.field.data_type().to_string(),
+            as_text: matches!(mapped.select, SelectAs::Text),
+        });
     Ok(TablePlan {
         folder: layout::dataset_folder(&options.layout, &schema.name)?,
         columns: columns.collect(),
         chunks: plan.chunks.iter().map(chunk_plan).collect(),
         estimated_rows: plan.chunks.iter().map(|chunk| chunk.estimated_rows).sum(),
-        estimated_bytes: schema.relations.iter().map(|relation| relation.table_bytes).sum(),
+        estimated_bytes: schema
+            .relations
+            .iter()
+            .map(|relation| relation.table_bytes)
+            .sum(),
         plan,
         schema,
     })

@@ -3,7 +3,7 @@
 //! Owns no clock, no thread and no drawing: a display polls [`Progress::tables`]. Counters only
 //! grow, but for a failed try, whose rows and bytes are taken back.
 
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a run is doing.

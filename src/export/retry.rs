@@ -11,7 +11,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// half of the interval by `jitter` in `0.0..1.0`, so that workers do not come back in step.
 pub(crate) fn wait_after(attempt: u32, jitter: f64) -> Duration {
     let doubled = FIRST_WAIT.saturating_mul(1 << attempt.saturating_sub(1).min(16));
-    doubled.min(LONGEST_WAIT).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+    doubled
+        .min(LONGEST_WAIT)
+        .mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
 }
 
 #[cfg(test)]

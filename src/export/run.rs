@@ -44,8 +44,10 @@ pub(crate) async fn run_tables(
     cancel: &CancellationToken,
 ) -> Ended {
     let jobs = pending_jobs(&opened);
-    let (tables, logs): (Vec<_>, Vec<_>) =
-        opened.into_iter().map(|table| (table.work, table.log)).unzip();
+    let (tables, logs): (Vec<_>, Vec<_>) = opened
+        .into_iter()
+        .map(|table| (table.work, table.log))
+        .unzip();
     let work = Arc::new(Work {
         source: source.clone(),
         options: options.clone(),
@@ -61,7 +63,11 @@ pub(crate) async fn run_tables(
     let mut run = Run::start(Arc::clone(&work), Committer::new(logs));
     run.drive(keeper, cancel).await;
     let (committer, outcome) = run.end().await;
-    Ended { committer, work, outcome }
+    Ended {
+        committer,
+        work,
+        outcome,
+    }
 }
 
 /// The moving parts of a run.
@@ -198,7 +204,10 @@ impl Run {
         if changed.is_empty() {
             return Ok(());
         }
-        let message = format!("the table changed while it was read: {}", changed.join("; "));
+        let message = format!(
+            "the table changed while it was read: {}",
+            changed.join("; ")
+        );
         Err(Error::new(ErrorKind::Data, message)
             .with_table(before.name.to_string())
             .with_advice("export it again, to another --to, when its definition is at rest"))
@@ -224,7 +233,9 @@ impl Run {
         match failure {
             None => (committer, Ok(())),
             Some((table, error)) => {
-                committer.close(table, error.kind(), &one_line(&error)).await;
+                committer
+                    .close(table, error.kind(), &one_line(&error))
+                    .await;
                 (committer, Err(error))
             }
         }

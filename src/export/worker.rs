@@ -91,8 +91,12 @@ pub(crate) async fn work(
     while let Some(job) = work.take_job() {
         let attempt = connection.read_with_retries(job).await;
         let (entry, retries) = attempt.map_err(|error| work.blame(job, error))?;
-        let landed = Landed { table: job.table, entry, retries };
-        if requests.send(Request::Commit(landed)).await.is_err() {
+        let landed = Landed {
+            table: job.table,
+            entry,
+            retries,
+        };
+        if requests.send(Request::Commit(Box::new(landed))).await.is_err() {
             // The committer has stopped, and says why itself.
             return Ok(());
         }
@@ -116,7 +120,9 @@ impl Work {
 
     fn blame(&self, job: Job, error: Error) -> Failure {
         let (table, chunk) = self.chunk(job);
-        let error = error.with_table(table.schema.name.to_string()).with_chunk(chunk.id);
+        let error = error
+            .with_table(table.schema.name.to_string())
+            .with_chunk(chunk.id);
         Failure {
             table: job.table,
             error,
@@ -237,7 +243,9 @@ impl Connection {
         let work = Arc::clone(&self.work);
         let session = self.connected().await?;
         session.join_snapshot(&work.snapshot).await?;
-        session.lock_nowait(&relation.name, leaf_kind(table.schema.kind)).await?;
+        session
+            .lock_nowait(&relation.name, leaf_kind(table.schema.kind))
+            .await?;
         let reading = read::Reading {
             oversize: &work.oversize,
             oversize_bytes: OVERSIZE_BATCHES * work.options.batch_bytes,
@@ -267,7 +275,16 @@ fn new_decoder(table: &TableWork, chunk: &Chunk, options: &ExportOptions) -> Cop
     };
     let decoder = CopyDecoder::new(&table.mapping, limits);
     let relation = table.plan.relation_of(chunk);
-    let key = relation.key.as_ref().filter(|_| options.show_row_key);
+    // Only a key of one column names a row by itself.
+    let primary = match table.schema.primary_key.as_slice() {
+        [key] => Some(key),
+        _ => None,
+    };
+    let key = relation
+        .key
+        .as_ref()
+        .or(primary)
+        .filter(|_| options.show_row_key);
     let column = key.and_then(|key| table.schema.columns.iter().position(|c| &c.name == key));
     decoder.with_row_key(column, &table.mapping)
 }
@@ -339,7 +356,9 @@ impl Tried {
 
     fn encoded(&self, counters: &TableCounters, object_bytes: u64) {
         counters.encoded(object_bytes);
-        self.0.object_bytes.fetch_add(object_bytes, Ordering::Relaxed);
+        self.0
+            .object_bytes
+            .fetch_add(object_bytes, Ordering::Relaxed);
     }
 
     fn take_back(&self, counters: &TableCounters) {

@@ -177,7 +177,7 @@ pub(crate) struct ExportConfig {
 /// A field in which two configurations differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// The field, as it is named in the manifest.
+    /// The flag that sets it, or its name for people.
     pub(crate) field: &'static str,
     /// What the manifest holds.
     pub(crate) before: String,
@@ -203,22 +203,25 @@ impl ExportConfig {
             [
                 ("table", config.table.to_string()),
                 (
-                    "columns",
+                    "--columns",
                     config.columns.as_deref().map_or("all".to_owned(), list),
                 ),
-                ("exclude_columns", list(&config.exclude_columns)),
+                ("--exclude-columns", list(&config.exclude_columns)),
                 (
-                    "filter",
+                    "--where",
                     config.filter.clone().unwrap_or_else(|| "none".to_owned()),
                 ),
-                ("chunk_by", config.chunk_by.to_string()),
-                ("chunk_rows", config.chunk_rows.to_string()),
-                ("chunk_bytes", config.chunk_bytes.to_string()),
-                ("compression", config.compression.to_string()),
-                ("row_group_bytes", config.row_group_bytes.to_string()),
-                ("profile", config.profile.clone()),
+                ("--chunk-by", config.chunk_by.to_string()),
+                ("--chunk-rows", config.chunk_rows.to_string()),
+                ("--chunk-bytes", config.chunk_bytes.to_string()),
+                ("--compression", config.compression.to_string()),
+                ("--row-group-bytes", config.row_group_bytes.to_string()),
+                ("type profile", config.profile.clone()),
                 ("database", config.database.clone()),
-                ("system_identifier", config.system_identifier.to_string()),
+                (
+                    "server (system identifier)",
+                    config.system_identifier.to_string(),
+                ),
             ]
         };
         let pairs = fields(self).into_iter().zip(fields(now));
@@ -374,7 +377,8 @@ impl Dataset {
     /// The snapshots that committed chunks were read under.
     pub(crate) fn used_snapshots(&self) -> impl Iterator<Item = &Snapshot> {
         let used = self.snapshots_used();
-        used.into_iter().filter_map(|index| self.snapshots.get(index as usize))
+        used.into_iter()
+            .filter_map(|index| self.snapshots.get(index as usize))
     }
 
     /// Sums over the committed chunks.

@@ -67,6 +67,14 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind <> 'p'
 ORDER BY n.nspname, c.relname";
 
+const PRIMARY_KEY: &str = "
+SELECT a.attname::text
+FROM pg_catalog.pg_index i
+CROSS JOIN LATERAL pg_catalog.unnest(i.indkey) WITH ORDINALITY k(attnum, place)
+JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+WHERE i.indrelid = $1 AND i.indisprimary
+ORDER BY k.place";
+
 /// Reads the schema of a table, all columns, as the session's transaction sees it; outside a
 /// transaction: as it is now.
 ///
@@ -81,6 +89,7 @@ pub(crate) async fn load_table(session: &Session, table: &Resolved) -> Result<Ta
             oid: table.oid,
             kind: table.kind,
             columns: load_columns(session, table.oid).await?,
+            primary_key: load_primary_key(session, table.oid).await?,
             relations: load_relations(session, table).await?,
         };
         Ok(schema)
@@ -283,6 +292,12 @@ async fn load_columns(session: &Session, oid: u32) -> Result<Vec<Column>> {
         false => BTreeMap::new(),
     };
     rows.iter().map(|row| read_column(row, &labels)).collect()
+}
+
+async fn load_primary_key(session: &Session, oid: u32) -> Result<Vec<String>> {
+    let what = "the table's primary key could not be read";
+    let rows = session.query(what, PRIMARY_KEY, &[&oid]).await?;
+    rows.iter().map(|row| column(row, 0)).collect()
 }
 
 fn read_column(row: &Row, labels: &BTreeMap<u32, Vec<String>>) -> Result<Column> {

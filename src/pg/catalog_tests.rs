@@ -33,6 +33,7 @@ fn schema(columns: &[&str]) -> TableSchema {
         oid: 7,
         kind: RelationKind::Partitioned,
         columns: columns.iter().map(|name| column_named(name)).collect(),
+        primary_key: Vec::new(),
         relations: vec![relation(8, "p1"), relation(9, "p2")],
     }
 }

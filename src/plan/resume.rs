@@ -46,7 +46,9 @@ pub(crate) fn decide(
     require_consistent: bool,
 ) -> Result<Decision> {
     let Some(dataset) = dataset else {
-        return Ok(Decision::Start { reason: "first run".into() });
+        return Ok(Decision::Start {
+            reason: "first run".into(),
+        });
     };
     refuse_other_config(&dataset.config.differences(config))?;
     let changed = schema_differences(&dataset.schema, schema);
@@ -68,24 +70,44 @@ fn go_on(
     snapshot: &Snapshot,
     require_consistent: bool,
 ) -> Decision {
-    let known = dataset.snapshots.iter().position(|seen| seen.is_same(snapshot));
+    let known = dataset
+        .snapshots
+        .iter()
+        .position(|seen| seen.is_same(snapshot));
     let known_snapshot = known.and_then(|index| u32::try_from(index).ok());
-    let kept = || dataset.committed.values().filter(|entry| !lost.contains(&entry.chunk));
-    let start = |reason: &str| Decision::Start { reason: reason.into() };
+    let kept = || {
+        dataset
+            .committed
+            .values()
+            .filter(|entry| !lost.contains(&entry.chunk))
+    };
+    let start = |reason: &str| Decision::Start {
+        reason: reason.into(),
+    };
     if dataset.pending().next().is_none() && lost.is_empty() {
-        return Decision::Continue { known_snapshot, discard: lost, mixed: false };
+        return Decision::Continue {
+            known_snapshot,
+            discard: lost,
+            mixed: false,
+        };
     }
     if known_snapshot.is_none() && kept().next().is_none() {
         return start("nothing was committed under the earlier snapshot, which is gone");
     }
     if known_snapshot.is_none() && !dataset.plan.survives_snapshot() {
-        return start("the earlier snapshot is gone, and ctid ranges mean other rows under another");
+        return start(
+            "the earlier snapshot is gone, and ctid ranges mean other rows under another",
+        );
     }
     let mixed = kept().any(|entry| Some(entry.snapshot) != known_snapshot);
     if mixed && require_consistent {
         return start("the earlier snapshot is gone, and --require-consistent refuses to mix");
     }
-    Decision::Continue { known_snapshot, discard: lost, mixed }
+    Decision::Continue {
+        known_snapshot,
+        discard: lost,
+        mixed,
+    }
 }
 
 fn refuse_other_config(differences: &[Difference]) -> Result<()> {
@@ -95,7 +117,10 @@ fn refuse_other_config(differences: &[Difference]) -> Result<()> {
     let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
     Err(Error::new(
         ErrorKind::Conflict,
-        format!("the root holds an export with other options: {}", list.join("; ")),
+        format!(
+            "the root holds an export with other options: {}",
+            list.join("; ")
+        ),
     )
     .with_advice("give the options of the first run again, or another --to (nothing was touched)"))
 }
@@ -106,7 +131,12 @@ fn refuse_other_schema(changed: &[String]) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::Conflict,
-        format!("the table has changed since the export began: {}", changed.join("; ")),
+        format!(
+            "the table has changed since the export began: {}",
+            changed.join("; ")
+        ),
     )
-    .with_advice("export it to another --to; the objects here hold the old shape (nothing was touched)"))
+    .with_advice(
+        "export it to another --to; the objects here hold the old shape (nothing was touched)",
+    ))
 }

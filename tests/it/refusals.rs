@@ -19,11 +19,23 @@ fn export_to(dsn: &str, table: &str, to: &str) -> Command {
 fn refused(mut command: Command, code: i32, says: &[&str]) -> Outcome {
     let outcome = rig::run(&mut command, LIMIT).expect_code(code);
     let lines = outcome.stderr.lines().count();
-    assert!(lines <= 24, "{lines} lines do not fit a screen:\n{}", outcome.stderr);
+    assert!(
+        lines <= 24,
+        "{lines} lines do not fit a screen:\n{}",
+        outcome.stderr
+    );
     for said in says {
-        assert!(outcome.stderr.contains(said), "{said:?} is missing:\n{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(said),
+            "{said:?} is missing:\n{}",
+            outcome.stderr
+        );
     }
-    assert!(!outcome.stderr.contains("canary"), "a secret is shown:\n{}", outcome.stderr);
+    assert!(
+        !outcome.stderr.contains("canary"),
+        "a secret is shown:\n{}",
+        outcome.stderr
+    );
     outcome
 }
 
@@ -51,7 +63,11 @@ fn a_missing_right_is_answered_with_the_grant() {
     let outcome = rig::run(&mut { command }, LIMIT);
     database.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
     assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("GRANT SELECT ON"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("GRANT SELECT ON"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
@@ -59,7 +75,10 @@ fn a_wrong_password_and_an_unreachable_server_are_told_apart() {
     let root = TempRoot::new();
     let to = root.path().display().to_string();
     let scram = rig::env("PGSLUICE_TEST_SCRAM_DSN");
-    let (user, rest) = scram.split_once(':').and_then(|(_, r)| r.split_once(':')).unwrap();
+    let (user, rest) = scram
+        .split_once(':')
+        .and_then(|(_, r)| r.split_once(':'))
+        .unwrap();
     let (_, host) = rest.split_once('@').unwrap();
     let wrong = format!("postgresql:{user}:canary@{host}");
     refused(export_to(&wrong, "t", &to), 3, &["password"]);
@@ -78,12 +97,24 @@ fn stores_that_cannot_be_used_are_told_before_anything_is_read() {
         command.envs(changes.iter().copied());
         command
     };
-    refused(with("s3://no-such-bucket-here/x", &[]), 4, &["no-such-bucket-here"]);
-    refused(with(&good.url(), &[("AWS_SECRET_ACCESS_KEY", "canary")]), 4, &["advice"]);
+    refused(
+        with("s3://no-such-bucket-here/x", &[]),
+        2,
+        &["no-such-bucket-here"],
+    );
+    refused(
+        with(&good.url(), &[("AWS_SECRET_ACCESS_KEY", "canary")]),
+        4,
+        &["advice"],
+    );
     let nobody = ("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
     refused(with(&good.url(), &[nobody]), 4, &["advice"]);
     refused(export_to(&database.dsn(), "t", "ftp://host/x"), 2, &["ftp"]);
-    refused(export_to(&database.dsn(), "t", "/proc/nowhere"), 4, &["/proc/nowhere"]);
+    refused(
+        export_to(&database.dsn(), "t", "/proc/nowhere"),
+        4,
+        &["/proc/nowhere"],
+    );
 }
 
 #[test]
@@ -107,8 +138,7 @@ fn keys_that_cannot_cut_are_said_before_anything_is_read() {
     database.execute("CREATE TABLE t (id int PRIMARY KEY, note text)");
     for (key, says) in [("nosuch", "nosuch"), ("note", "integer")] {
         let root = TempRoot::new();
-        let mut command =
-            export_to(&database.dsn(), "t", &root.path().display().to_string());
+        let mut command = export_to(&database.dsn(), "t", &root.path().display().to_string());
         command.args(["--chunk-by", &format!("key:{key}")]);
         let outcome = rig::run(&mut command, LIMIT);
         assert!(matches!(outcome.code, Some(2 | 7)), "{}", outcome.stderr);

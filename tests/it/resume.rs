@@ -16,7 +16,9 @@ fn table(database: &Database, rows: u32) {
 
 fn dataset_status(root: &TempRoot) -> Value {
     let outcome = rig::run(
-        rig::pgsluice().args(["status", "--output", "json"]).arg(root.path()),
+        rig::pgsluice()
+            .args(["status", "--output", "json"])
+            .arg(root.path()),
         Duration::from_secs(20),
     );
     outcome.expect_code(0).json()["datasets"][0].clone()
@@ -47,7 +49,10 @@ fn a_second_run_reads_nothing() {
     let report = export(&database, "t", &root, &[]);
     assert_eq!(report["tables"][0]["was_complete"], true);
     assert_eq!(report["tables"][0]["this_run"]["rows"], 0);
-    assert_eq!(std::fs::read(root.path().join("public/t/_SUCCESS")).unwrap(), before);
+    assert_eq!(
+        std::fs::read(root.path().join("public/t/_SUCCESS")).unwrap(),
+        before
+    );
 }
 
 #[test]
@@ -55,7 +60,14 @@ fn a_run_that_is_interrupted_pauses_and_goes_on_as_mixed() {
     let database = Database::create("paused");
     table(&database, 60_000);
     let root = TempRoot::new();
-    let flags = ["--chunk-by", "key:id", "--chunk-rows", "500", "--workers", "1"];
+    let flags = [
+        "--chunk-by",
+        "key:id",
+        "--chunk-rows",
+        "500",
+        "--workers",
+        "1",
+    ];
     interrupted(&database, &root, &flags);
     let status = dataset_status(&root);
     assert_eq!(status["state"], "paused", "{status}");
@@ -64,11 +76,18 @@ fn a_run_that_is_interrupted_pauses_and_goes_on_as_mixed() {
     let table = &report["tables"][0];
     assert!(table["chunks_skipped"].as_u64() > Some(0), "{report}");
     assert_eq!(report["consistency"], "mixed", "{report}");
-    assert_eq!(sorted_ids(&root, "public/t"), (1..=60_000).collect::<Vec<_>>());
+    assert_eq!(
+        sorted_ids(&root, "public/t"),
+        (1..=60_000).collect::<Vec<_>>()
+    );
     let status = dataset_status(&root);
     assert_eq!(status["state"], "complete");
     assert_eq!(status["consistency"], "mixed");
-    assert_eq!(status["snapshots"].as_array().map(Vec::len), Some(2), "{status}");
+    assert_eq!(
+        status["snapshots"].as_array().map(Vec::len),
+        Some(2),
+        "{status}"
+    );
 }
 
 #[test]
@@ -76,13 +95,30 @@ fn require_consistent_starts_again_instead_of_mixing() {
     let database = Database::create("consistent");
     table(&database, 60_000);
     let root = TempRoot::new();
-    let flags = ["--chunk-by", "key:id", "--chunk-rows", "500", "--workers", "1"];
+    let flags = [
+        "--chunk-by",
+        "key:id",
+        "--chunk-rows",
+        "500",
+        "--workers",
+        "1",
+    ];
     interrupted(&database, &root, &flags);
-    let report = export(&database, "t", &root, &[&flags[..], &["--require-consistent"]].concat());
+    let report = export(
+        &database,
+        "t",
+        &root,
+        &[&flags[..], &["--require-consistent"]].concat(),
+    );
     assert_eq!(report["consistency"], "snapshot", "{report}");
     assert_eq!(report["tables"][0]["chunks_skipped"], 0);
-    assert_eq!(sorted_ids(&root, "public/t"), (1..=60_000).collect::<Vec<_>>());
-    let objects = std::fs::read_dir(root.path().join("public/t")).unwrap().flatten();
+    assert_eq!(
+        sorted_ids(&root, "public/t"),
+        (1..=60_000).collect::<Vec<_>>()
+    );
+    let objects = std::fs::read_dir(root.path().join("public/t"))
+        .unwrap()
+        .flatten();
     let old = objects.filter(|o| o.file_name().to_string_lossy().ends_with("-e1.parquet"));
     assert_eq!(old.count(), 0, "objects of the dead epoch are deleted");
 }
@@ -92,7 +128,14 @@ fn objects_lost_since_they_were_committed_are_read_again() {
     let database = Database::create("lost");
     table(&database, 60_000);
     let root = TempRoot::new();
-    let flags = ["--chunk-by", "key:id", "--chunk-rows", "500", "--workers", "1"];
+    let flags = [
+        "--chunk-by",
+        "key:id",
+        "--chunk-rows",
+        "500",
+        "--workers",
+        "1",
+    ];
     interrupted(&database, &root, &flags);
     let folder = root.path().join("public/t");
     let mut parts: Vec<_> = std::fs::read_dir(&folder)
@@ -109,7 +152,10 @@ fn objects_lost_since_they_were_committed_are_read_again() {
     bytes[middle] ^= 1;
     std::fs::write(&parts[1], bytes).unwrap();
     export(&database, "t", &root, &flags);
-    assert_eq!(sorted_ids(&root, "public/t"), (1..=60_000).collect::<Vec<_>>());
+    assert_eq!(
+        sorted_ids(&root, "public/t"),
+        (1..=60_000).collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -19,7 +19,15 @@ pub(crate) fn export_command(
 ) -> Command {
     let mut command = rig::pgsluice();
     command
-        .args(["export", "--from", &database.dsn(), "--table", table, "--output", "json"])
+        .args([
+            "export",
+            "--from",
+            &database.dsn(),
+            "--table",
+            table,
+            "--output",
+            "json",
+        ])
         .arg("--to")
         .arg(root.path())
         .args(["--lease-interval", "200ms"])
@@ -41,7 +49,9 @@ pub(crate) fn try_export(
 /// Runs it to a good end, and gives its report.
 #[track_caller]
 pub(crate) fn export(database: &Database, table: &str, root: &TempRoot, flags: &[&str]) -> Value {
-    try_export(database, table, root, flags).expect_code(0).json()
+    try_export(database, table, root, flags)
+        .expect_code(0)
+        .json()
 }
 
 /// A column of a dataset as text, sorted.
@@ -53,7 +63,13 @@ pub(crate) fn sorted_ids(root: &dyn Root, dataset: &str) -> Vec<i64> {
         let column = batch.column_by_name("id").expect("an id column");
         match column.data_type() {
             arrow_schema::DataType::Int32 => {
-                ids.extend(column.as_primitive::<Int32Type>().iter().flatten().map(i64::from));
+                ids.extend(
+                    column
+                        .as_primitive::<Int32Type>()
+                        .iter()
+                        .flatten()
+                        .map(i64::from),
+                );
             }
             _ => ids.extend(column.as_primitive::<Int64Type>().iter().flatten()),
         }

@@ -6,11 +6,17 @@ use crate::scenario::{export, sorted_ids, try_export};
 fn ids_in(database: &Database, table: &str) -> Vec<i64> {
     let sql = format!("SELECT id FROM {table} ORDER BY id");
     let rows = database.session().query_text(&sql);
-    rows.into_iter().filter_map(|mut row| row.remove(0)).map(|id| id.parse().unwrap()).collect()
+    rows.into_iter()
+        .filter_map(|mut row| row.remove(0))
+        .map(|id| id.parse().unwrap())
+        .collect()
 }
 
 fn row_count(root: &TempRoot, dataset: &str) -> usize {
-    read_rows(root, dataset).iter().map(arrow_array::RecordBatch::num_rows).sum()
+    read_rows(root, dataset)
+        .iter()
+        .map(arrow_array::RecordBatch::num_rows)
+        .sum()
 }
 
 #[test]
@@ -24,8 +30,16 @@ fn null_and_equal_and_extreme_keys_land_once() {
          CREATE INDEX ON t (k); ANALYZE t",
     );
     let root = TempRoot::new();
-    let report = export(&database, "public.t", &root, &["--chunk-by", "key:k", "--chunk-rows", "400"]);
-    assert!(report["tables"][0]["totals"]["chunks"].as_u64() > Some(5), "{report}");
+    let report = export(
+        &database,
+        "public.t",
+        &root,
+        &["--chunk-by", "key:k", "--chunk-rows", "400"],
+    );
+    assert!(
+        report["tables"][0]["totals"]["chunks"].as_u64() > Some(5),
+        "{report}"
+    );
     assert_eq!(sorted_ids(&root, "public/t"), ids_in(&database, "t"));
 }
 
@@ -38,8 +52,16 @@ fn ctid_chunks_hold_every_row_with_gaps_and_dead_rows() {
          DELETE FROM t WHERE id BETWEEN 3000 AND 9000; UPDATE t SET pad = 'y' WHERE id % 7 = 0; ANALYZE t",
     );
     let root = TempRoot::new();
-    let report = export(&database, "public.t", &root, &["--chunk-by", "ctid", "--chunk-bytes", "1MiB"]);
-    assert!(report["tables"][0]["totals"]["chunks"].as_u64() > Some(5), "{report}");
+    let report = export(
+        &database,
+        "public.t",
+        &root,
+        &["--chunk-by", "ctid", "--chunk-bytes", "1MiB"],
+    );
+    assert!(
+        report["tables"][0]["totals"]["chunks"].as_u64() > Some(5),
+        "{report}"
+    );
     assert_eq!(report["consistency"], "snapshot");
     assert_eq!(sorted_ids(&root, "public/t"), ids_in(&database, "t"));
 }
@@ -54,8 +76,17 @@ fn rows_added_since_the_statistics_are_not_missed() {
     );
     for method in ["key:id", "ctid", "auto", "none"] {
         let root = TempRoot::new();
-        export(&database, "public.t", &root, &["--chunk-by", method, "--chunk-rows", "100"]);
-        assert_eq!(sorted_ids(&root, "public/t"), ids_in(&database, "t"), "{method}");
+        export(
+            &database,
+            "public.t",
+            &root,
+            &["--chunk-by", method, "--chunk-rows", "100"],
+        );
+        assert_eq!(
+            sorted_ids(&root, "public/t"),
+            ids_in(&database, "t"),
+            "{method}"
+        );
     }
 }
 
@@ -68,7 +99,10 @@ fn empty_tables_and_tables_without_columns_land() {
     );
     let root = TempRoot::new();
     let report = export(&database, "none", &root, &[]);
-    assert_eq!(report["tables"][0]["totals"]["objects"], 1, "one empty object with the schema");
+    assert_eq!(
+        report["tables"][0]["totals"]["objects"], 1,
+        "one empty object with the schema"
+    );
     assert_eq!(row_count(&root, "public/none"), 0);
     assert!(root.path().join("public/none/_SUCCESS").exists());
     let outcome = try_export(&database, "bare", &root, &[]);
@@ -92,7 +126,12 @@ fn generated_dropped_and_added_columns_land_as_select_shows_them() {
     let root = TempRoot::new();
     export(&database, "t", &root, &[]);
     let batch = &read_rows(&root, "public/t")[0];
-    let names: Vec<_> = batch.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let names: Vec<_> = batch
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect();
     assert_eq!(names, ["id", "g", "added"]);
     assert_eq!(batch.num_rows(), 100);
 }
@@ -101,7 +140,18 @@ fn generated_dropped_and_added_columns_land_as_select_shows_them() {
 fn names_that_would_break_sql_or_paths_are_kept_inside_the_root() {
     let database = Database::create("names");
     let names = [
-        r#"a"b"#, "x;y", "new\nline", "_lead", ".lead", "a=b", "a/b", "%41", "..", "CON", "A", "żółć",
+        r#"a"b"#,
+        "x;y",
+        "new\nline",
+        "_lead",
+        ".lead",
+        "a=b",
+        "a/b",
+        "%41",
+        "..",
+        "CON",
+        "A",
+        "żółć",
     ];
     for name in names {
         let quoted = format!("\"{}\"", name.replace('"', "\"\""));
@@ -114,7 +164,15 @@ fn names_that_would_break_sql_or_paths_are_kept_inside_the_root() {
         let table = format!("public.{quoted}");
         let report = crate::rig::run(
             crate::rig::pgsluice()
-                .args(["export", "--from", &database.dsn(), "--table", &table, "--output", "json"])
+                .args([
+                    "export",
+                    "--from",
+                    &database.dsn(),
+                    "--table",
+                    &table,
+                    "--output",
+                    "json",
+                ])
                 .arg("--to")
                 .arg(&inner),
             crate::scenario::LIMIT,
@@ -124,7 +182,10 @@ fn names_that_would_break_sql_or_paths_are_kept_inside_the_root() {
         assert_eq!(report["tables"][0]["totals"]["rows"], 1, "{name:?}");
         let beside: Vec<_> = std::fs::read_dir(root.path()).unwrap().flatten().collect();
         assert_eq!(beside.len(), 1, "{name:?} left the root: {beside:?}");
-        let below: Vec<_> = std::fs::read_dir(inner.join("public")).unwrap().flatten().collect();
+        let below: Vec<_> = std::fs::read_dir(inner.join("public"))
+            .unwrap()
+            .flatten()
+            .collect();
         assert_eq!(below.len(), 1, "{name:?}: {below:?}");
     }
 }
@@ -158,7 +219,11 @@ fn hidden_rows_are_an_error() {
     );
     database.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
     assert_ne!(outcome.code, Some(0));
-    assert!(outcome.stderr.contains("row-level security"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("row-level security"),
+        "{}",
+        outcome.stderr
+    );
     assert!(!root.path().join("public/t/_SUCCESS").exists());
 }
 
@@ -199,7 +264,9 @@ fn bytes_that_are_no_utf8_stop_with_the_column() {
     );
     let root = TempRoot::new();
     let outcome = crate::rig::run(
-        crate::rig::pgsluice().args(["export", "--from", &dsn, "--table", "t", "--to"]).arg(root.path()),
+        crate::rig::pgsluice()
+            .args(["export", "--from", &dsn, "--table", "t", "--to"])
+            .arg(root.path()),
         crate::scenario::LIMIT,
     );
     database.execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
@@ -224,7 +291,10 @@ fn partitions_land_leaf_by_leaf_and_inheritance_is_not_taken_for_a_table() {
     );
     let root = TempRoot::new();
     export(&database, "p", &root, &[]);
-    assert_eq!(sorted_ids(&root, "public/p"), (1..=9000).collect::<Vec<_>>());
+    assert_eq!(
+        sorted_ids(&root, "public/p"),
+        (1..=9000).collect::<Vec<_>>()
+    );
     let outcome = try_export(&database, "parent", &root, &[]);
     assert_ne!(outcome.code, Some(0), "the child's rows would be missing");
     assert!(outcome.stderr.contains("inherit"), "{}", outcome.stderr);
@@ -243,10 +313,17 @@ fn a_table_truncated_after_a_joined_snapshot_is_refused() {
     database.execute("TRUNCATE t; INSERT INTO other VALUES (2)");
     let root = TempRoot::new();
     let outcome = try_export(&database, "t", &root, &["--snapshot", &id]);
-    assert_ne!(outcome.code, Some(0), "no rows, and no error: the worst answer");
+    assert_ne!(
+        outcome.code,
+        Some(0),
+        "no rows, and no error: the worst answer"
+    );
     assert!(outcome.stderr.contains("truncated"), "{}", outcome.stderr);
     let report = export(&database, "other", &root, &["--snapshot", &id]);
-    assert_eq!(report["tables"][0]["totals"]["rows"], 1, "the row of the snapshot alone");
+    assert_eq!(
+        report["tables"][0]["totals"]["rows"], 1,
+        "the row of the snapshot alone"
+    );
 }
 
 #[test]
@@ -254,7 +331,12 @@ fn a_snapshot_whose_holder_is_gone_is_refused_with_advice() {
     let database = Database::create("gone");
     database.execute("CREATE TABLE t (id int PRIMARY KEY)");
     let root = TempRoot::new();
-    let outcome = try_export(&database, "t", &root, &["--snapshot", "00000003-0000001B-1"]);
+    let outcome = try_export(
+        &database,
+        "t",
+        &root,
+        &["--snapshot", "00000003-0000001B-1"],
+    );
     assert_ne!(outcome.code, Some(0));
     assert!(outcome.stderr.contains("snapshot"), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("advice"), "{}", outcome.stderr);
@@ -284,6 +366,13 @@ fn a_backend_that_is_terminated_mid_copy_is_made_good() {
     }
     let report = running.wait(crate::scenario::LIMIT).expect_code(0).json();
     assert!(terminated, "no COPY was seen");
-    assert_eq!(sorted_ids(&root, "public/t"), (1..=120_000).collect::<Vec<_>>());
-    assert_eq!(report["tables"][0]["retries"].as_array().map(Vec::len), Some(1), "{report}");
+    assert_eq!(
+        sorted_ids(&root, "public/t"),
+        (1..=120_000).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        report["tables"][0]["retries"].as_array().map(Vec::len),
+        Some(1),
+        "{report}"
+    );
 }

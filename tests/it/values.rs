@@ -24,7 +24,11 @@ const fn case(
     shown: &'static str,
     values: &'static [&'static str],
 ) -> Case {
-    Case { sql_type, values, shown }
+    Case {
+        sql_type,
+        values,
+        shown,
+    }
 }
 
 const AS_TEXT: &str = "$::text";
@@ -98,8 +102,11 @@ fn every_type_lands_as_the_server_shows_it() {
     for (index, case) in CASES.iter().enumerate() {
         let shown = case.shown.replace("$", &format!("c{index}"));
         let sql = format!("SELECT {shown} FROM public.v ORDER BY id");
-        let expected: Vec<_> =
-            session.query_text(&sql).into_iter().map(|mut row| row.remove(0)).collect();
+        let expected: Vec<_> = session
+            .query_text(&sql)
+            .into_iter()
+            .map(|mut row| row.remove(0))
+            .collect();
         assert_eq!(column(&batches, index), expected, "{}", case.sql_type);
     }
 }
@@ -112,19 +119,30 @@ fn make_table(database: &Database) -> usize {
          CREATE TYPE pair AS (a int, b text);
          CREATE DOMAIN price AS numeric(10,2) CHECK (VALUE >= 0)",
     );
-    let columns: Vec<String> =
-        CASES.iter().enumerate().map(|(i, case)| format!("c{i} {}", case.sql_type)).collect();
-    database.execute(&format!("CREATE TABLE v (id int PRIMARY KEY, {})", columns.join(", ")));
+    let columns: Vec<String> = CASES
+        .iter()
+        .enumerate()
+        .map(|(i, case)| format!("c{i} {}", case.sql_type))
+        .collect();
+    database.execute(&format!(
+        "CREATE TABLE v (id int PRIMARY KEY, {})",
+        columns.join(", ")
+    ));
     let most = CASES.iter().map(|case| case.values.len()).max().unwrap();
     for row in 0..most + 2 {
         let values: Vec<String> = CASES
             .iter()
-            .map(|case| match row.checked_sub(1).and_then(|row| case.values.get(row)) {
-                Some(value) => format!("'{}'", value.replace('\'', "''")),
-                None => "NULL".to_owned(),
-            })
+            .map(
+                |case| match row.checked_sub(1).and_then(|row| case.values.get(row)) {
+                    Some(value) => format!("'{}'", value.replace('\'', "''")),
+                    None => "NULL".to_owned(),
+                },
+            )
             .collect();
-        database.execute(&format!("INSERT INTO v VALUES ({row}, {})", values.join(", ")));
+        database.execute(&format!(
+            "INSERT INTO v VALUES ({row}, {})",
+            values.join(", ")
+        ));
     }
     database.execute("ANALYZE v");
     most + 2
@@ -137,7 +155,10 @@ fn column(batches: &[RecordBatch], index: usize) -> Vec<Option<String>> {
         let ids = batch.column(0).as_primitive::<Int32Type>();
         let array = batch.column(index + 1);
         for row in 0..batch.num_rows() {
-            cells.push((ids.value(row), array.is_valid(row).then(|| shown(array, row))));
+            cells.push((
+                ids.value(row),
+                array.is_valid(row).then(|| shown(array, row)),
+            ));
         }
     }
     cells.sort_by_key(|(id, _)| *id);
@@ -145,26 +166,28 @@ fn column(batches: &[RecordBatch], index: usize) -> Vec<Option<String>> {
 }
 
 fn shown(array: &ArrayRef, row: usize) -> String {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
     match array.data_type() {
         DataType::Boolean => array.as_boolean().value(row).to_string(),
         DataType::Int8 => array.as_primitive::<Int8Type>().value(row).to_string(),
         DataType::Int16 => array.as_primitive::<Int16Type>().value(row).to_string(),
         DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
-        DataType::Float32 => {
-            hex(&array.as_primitive::<Float32Type>().value(row).to_be_bytes())
-        }
-        DataType::Float64 => {
-            hex(&array.as_primitive::<Float64Type>().value(row).to_be_bytes())
-        }
+        DataType::Float32 => hex(&array.as_primitive::<Float32Type>().value(row).to_be_bytes()),
+        DataType::Float64 => hex(&array.as_primitive::<Float64Type>().value(row).to_be_bytes()),
         DataType::Decimal128(..) => array.as_primitive::<Decimal128Type>().value_as_string(row),
         DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
         DataType::Binary => hex(array.as_binary::<i32>().value(row)),
         DataType::Date32 => array.as_primitive::<Date32Type>().value(row).to_string(),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            array.as_primitive::<TimestampMicrosecondType>().value(row).to_string()
-        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => array
+            .as_primitive::<TimestampMicrosecondType>()
+            .value(row)
+            .to_string(),
         DataType::Dictionary(..) => {
             let labels = array.as_dictionary::<Int32Type>();
             let key = labels.keys().value(row) as usize;
@@ -191,10 +214,15 @@ fn unrepresentable_values_stop_the_chunk_without_showing_it() {
              INSERT INTO t VALUES (1, NULL), (7351, '{value}')"
         ));
         let root = TempRoot::new();
-        let outcome = crate::scenario::try_export(&database, "public.t", &root, &["--show-row-key"])
-            .expect_code(8);
+        let outcome =
+            crate::scenario::try_export(&database, "public.t", &root, &["--show-row-key"])
+                .expect_code(8);
         assert!(outcome.stderr.contains("The Column"), "{}", outcome.stderr);
-        assert!(outcome.stderr.contains("7351"), "the row's key: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("7351"),
+            "the row's key: {}",
+            outcome.stderr
+        );
         assert!(!root.path().join("public/t/_SUCCESS").exists());
     }
 }

@@ -67,7 +67,11 @@ impl Reading<'_> {
             return None;
         }
         // Never closed: the run owns it.
-        Arc::clone(self.oversize).acquire_owned().await.ok().map(Arc::new)
+        Arc::clone(self.oversize)
+            .acquire_owned()
+            .await
+            .ok()
+            .map(Arc::new)
     }
 
     /// Sends the next batch, full or not; says whether there was one.
@@ -75,7 +79,8 @@ impl Reading<'_> {
         let Some(batch) = decoder.take_batch()? else {
             return Ok(false);
         };
-        self.tried.received(self.counters, batch.num_rows() as u64, 0);
+        self.tried
+            .received(self.counters, batch.num_rows() as u64, 0);
         let feed = Feed::Batch(batch, permit.clone());
         self.feed.send(feed).await.map_err(|_| stopped())?;
         Ok(true)

@@ -46,14 +46,12 @@ pub(crate) struct ObjectTask {
 }
 
 impl ObjectTask {
-    pub(crate) fn new(
-        work: &Work,
-        table: &TableWork,
-        chunk: &Chunk,
-        tried: Tried,
-    ) -> Result<Self> {
+    pub(crate) fn new(work: &Work, table: &TableWork, chunk: &Chunk, tried: Tried) -> Result<Self> {
         let relation = table.plan.relation_of(chunk);
-        let sorted = relation.key.as_ref().filter(|_| relation.ordered && is_key_range(chunk));
+        let sorted = relation
+            .key
+            .as_ref()
+            .filter(|_| relation.ordered && is_key_range(chunk));
         let sorted_by =
             sorted.and_then(|key| table.schema.columns.iter().position(|c| &c.name == key));
         Ok(Self {
@@ -128,7 +126,10 @@ impl ObjectTask {
     }
 
     async fn complete(&self, open: OpenObject) -> Result<ObjectEntry> {
-        let OpenObject { encoder, mut upload } = open;
+        let OpenObject {
+            encoder,
+            mut upload,
+        } = open;
         let (rest, summary) = encoder.finish()?;
         for bytes in rest {
             self.tried.encoded(&self.counters, bytes.len() as u64);
@@ -164,7 +165,10 @@ impl ObjectTask {
                 return Err(wrong("is not there after its upload".into()));
             };
             if stored.bytes != bytes {
-                return Err(wrong(format!("has {} bytes after {bytes} were sent", stored.bytes)));
+                return Err(wrong(format!(
+                    "has {} bytes after {bytes} were sent",
+                    stored.bytes
+                )));
             }
             match read_footer(&tail, bytes)? {
                 Footer::Read(footer) if footer.rows == rows => return Ok(()),
@@ -203,11 +207,17 @@ fn describe(work: &Work, table: &TableWork, chunk: &Chunk) -> Result<Vec<(String
         ("pgsluice.epoch", table.epoch.to_string()),
         ("pgsluice.run", work.run_id.clone()),
         ("pgsluice.snapshot", work.snapshot.id.clone()),
-        ("pgsluice.system_identifier", work.snapshot.system_identifier.to_string()),
+        (
+            "pgsluice.system_identifier",
+            work.snapshot.system_identifier.to_string(),
+        ),
         ("pgsluice.timeline", work.snapshot.timeline.to_string()),
     ];
     if let Some(lsn) = work.snapshot.lsn {
         pairs.push(("pgsluice.lsn", lsn.to_string()));
     }
-    Ok(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    Ok(pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect())
 }

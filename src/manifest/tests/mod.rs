@@ -50,6 +50,7 @@ fn schema() -> TableSchema {
         name: name(),
         oid: 1,
         kind: RelationKind::Table,
+        primary_key: Vec::new(),
         columns: vec![Column {
             name: "id".into(),
             attnum: 1,
