@@ -124,12 +124,12 @@ impl Sink {
 impl io::Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bytes += bytes.len() as u64;
-        if bytes.len() >= LEAST_HANDED_OVER_BYTES {
-            if let Some(page) = self.handover.recognise(bytes) {
-                self.seal();
-                self.push(page);
-                return Ok(bytes.len());
-            }
+        if bytes.len() >= LEAST_HANDED_OVER_BYTES
+            && let Some(page) = self.handover.recognise(bytes)
+        {
+            self.seal();
+            self.push(page);
+            return Ok(bytes.len());
         }
         self.filling.extend_from_slice(bytes);
         if self.filling.len() >= CHUNK_BYTES {
