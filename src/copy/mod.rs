@@ -29,7 +29,7 @@ use crate::options::{DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS};
 pub use self::digest::{ParseDigestError, WireDigest};
 pub use self::error::{CopyError, CopyErrorKind};
 
-/// Raw bytes that are decoded at once: measured best where they and their arrays fit the L2 cache.
+/// Raw bytes that are decoded at once: few enough for the L2 cache, which each column's pass reads.
 const BLOCK_BYTES: usize = 128 << 10;
 /// More raw bytes than this never make one batch (but for one larger row): every column's values
 /// then stay below the 2 GiB that Arrow's offsets reach, even where text is wider than the wire.

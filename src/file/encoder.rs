@@ -1,14 +1,17 @@
 //! The encoder of one object: batches in, chunks of bytes out.
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
 
+use super::pages::Handover;
 use super::properties::{ParquetOptions, writer_properties};
 use super::sink::{Sha256Digest, Sink};
 use crate::error::{Error, ErrorKind, Result};
@@ -31,8 +34,9 @@ pub struct FileSummary {
 /// # Memory usage
 ///
 /// A row group is held encoded until it closes: at most twice
-/// [`row_group_bytes`](ParquetOptions::row_group_bytes) plus one batch. When it closes its bytes
-/// wait in chunks of 1 MiB; take them after each [`ParquetEncoder::write`].
+/// [`row_group_bytes`](ParquetOptions::row_group_bytes) plus one batch. When it closes its pages
+/// become the chunks that can be taken, without a copy; take them after each
+/// [`ParquetEncoder::write`], and drop each once it is stored.
 ///
 /// Dropped without [`ParquetEncoder::finish`], what was taken is no Parquet file.
 pub struct ParquetEncoder {
@@ -59,8 +63,13 @@ impl ParquetEncoder {
             Error::new(ErrorKind::Config, "the compression level is out of range")
                 .with_source(error)
         })?;
+        let handover = Handover::default();
+        let writer_options = ArrowWriterOptions::new()
+            .with_properties(properties)
+            .with_page_store_factory(Arc::new(handover.clone()));
+        let sink = Sink::new(handover);
         let writer =
-            ArrowWriter::try_new(Sink::default(), schema, Some(properties)).map_err(|error| {
+            ArrowWriter::try_new_with_options(sink, schema, writer_options).map_err(|error| {
                 Error::new(ErrorKind::Unsupported, "the schema has no Parquet form")
                     .with_source(error)
             })?;
@@ -88,7 +97,7 @@ impl ParquetEncoder {
         Ok(())
     }
 
-    /// Takes the next chunk of encoded bytes, of 1 MiB; `None` until more has been written.
+    /// Takes the next chunk of encoded bytes, of any size; `None` until another row group closes.
     pub fn take_encoded(&mut self) -> Option<Bytes> {
         self.writer.inner_mut().take()
     }

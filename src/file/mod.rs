@@ -5,6 +5,7 @@
 
 mod encoder;
 mod footer;
+mod pages;
 mod properties;
 mod sink;
 #[cfg(test)]

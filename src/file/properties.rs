@@ -11,12 +11,10 @@ use crate::options::{Compression, DEFAULT_ROW_GROUP_BYTES};
 
 /// Rows that close a row group.
 pub(super) const ROW_GROUP_ROWS: usize = 1 << 20;
-/// Uncompressed bytes that close a data page.
-const PAGE_BYTES: usize = 1 << 20;
+/// Uncompressed bytes that close a data page; each column holds one open.
+const PAGE_BYTES: usize = 256 << 10;
 /// Rows that close a data page: what a reader that seeks by page index has to skip at most.
 const PAGE_ROWS: usize = 20_000;
-/// Values handed to a column's encoder at once.
-const WRITE_BATCH_ROWS: usize = 4096;
 /// Bytes at which a column's dictionary is given up; wide tables get less for each column.
 const DICTIONARY_BYTES: usize = 1 << 20;
 /// A dictionary this small costs nothing worth saving.
@@ -66,7 +64,6 @@ pub(super) fn writer_properties(
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_size_limit(PAGE_BYTES)
         .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(WRITE_BATCH_ROWS)
         .set_dictionary_page_size_limit(dictionary_bytes)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_key_value_metadata((!metadata.is_empty()).then_some(metadata));

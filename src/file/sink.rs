@@ -1,4 +1,4 @@
-//! Where the Parquet writer writes: chunks in memory, hashed as they fill.
+//! Where the Parquet writer writes: chunks in memory, hashed as they come.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,8 +9,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-/// Bytes of one chunk: a flushed row group leaves piece by piece, and is freed so.
-const CHUNK_BYTES: usize = 1 << 20;
+use super::pages::Handover;
+
+/// What is written between two pages leaves as one chunk, of at most this.
+const CHUNK_BYTES: usize = 64 << 10;
+/// Smaller pages are copied together rather than handed over one by one.
+const LEAST_HANDED_OVER_BYTES: usize = 16 << 10;
 
 /// The SHA-256 of an object's bytes. Its text is 64 lower-case hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,16 +68,27 @@ impl<'de> Deserialize<'de> for Sha256Digest {
 }
 
 /// Bytes written and not yet taken.
-#[derive(Default)]
 pub(super) struct Sink {
     full: VecDeque<Bytes>,
     filling: Vec<u8>,
+    handover: Handover,
     hasher: Sha256,
     bytes: u64,
 }
 
 impl Sink {
-    /// Takes the oldest full chunk.
+    /// A sink that recognises the pages of `handover`.
+    pub(super) fn new(handover: Handover) -> Self {
+        Self {
+            full: VecDeque::new(),
+            filling: Vec::new(),
+            handover,
+            hasher: Sha256::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Takes the oldest chunk.
     pub(super) fn take(&mut self) -> Option<Bytes> {
         self.full.pop_front()
     }
@@ -86,32 +101,41 @@ impl Sink {
     /// Ends the object: what is left, its length and its hash.
     pub(super) fn finish(&mut self) -> (Vec<Bytes>, u64, Sha256Digest) {
         self.seal();
+        self.handover.clear();
         let rest = std::mem::take(&mut self.full).into();
         let digest = std::mem::take(&mut self.hasher).finalize();
         (rest, self.bytes, Sha256Digest(digest.into()))
     }
 
+    fn push(&mut self, chunk: Bytes) {
+        self.hasher.update(&chunk);
+        self.full.push_back(chunk);
+    }
+
     fn seal(&mut self) {
         if !self.filling.is_empty() {
-            self.hasher.update(&self.filling);
-            self.full
-                .push_back(std::mem::take(&mut self.filling).into());
+            let mut chunk = std::mem::take(&mut self.filling);
+            chunk.shrink_to_fit();
+            self.push(chunk.into());
         }
     }
 }
 
 impl io::Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.filling.capacity() == 0 {
-            self.filling.reserve_exact(CHUNK_BYTES);
+        self.bytes += bytes.len() as u64;
+        if bytes.len() >= LEAST_HANDED_OVER_BYTES
+            && let Some(page) = self.handover.recognise(bytes)
+        {
+            self.seal();
+            self.push(page);
+            return Ok(bytes.len());
         }
-        let taken = bytes.len().min(CHUNK_BYTES - self.filling.len());
-        self.filling.extend_from_slice(&bytes[..taken]);
-        self.bytes += taken as u64;
-        if self.filling.len() == CHUNK_BYTES {
+        self.filling.extend_from_slice(bytes);
+        if self.filling.len() >= CHUNK_BYTES {
             self.seal();
         }
-        Ok(taken)
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

