@@ -96,7 +96,11 @@ pub(crate) async fn work(
             entry,
             retries,
         };
-        if requests.send(Request::Commit(Box::new(landed))).await.is_err() {
+        if requests
+            .send(Request::Commit(Box::new(landed)))
+            .await
+            .is_err()
+        {
             // The committer has stopped, and says why itself.
             return Ok(());
         }

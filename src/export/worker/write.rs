@@ -111,14 +111,11 @@ impl ObjectTask {
     }
 
     async fn write(&self, mut open: OpenObject, batch: &RecordBatch) -> Result<OpenObject> {
-        let encoded = match open.encoder.write(batch) {
-            Ok(()) => open.encoder.take_encoded(),
-            Err(error) => {
-                open.upload.abort().await;
-                return Err(error);
-            }
-        };
-        if let Some(bytes) = encoded {
+        if let Err(error) = open.encoder.write(batch) {
+            open.upload.abort().await;
+            return Err(error);
+        }
+        while let Some(bytes) = open.encoder.take_encoded() {
             self.tried.encoded(&self.counters, bytes.len() as u64);
             open.upload.write(bytes).await?;
         }
