@@ -23,7 +23,8 @@ pub struct Snapshot {
     pub lsn: Option<Lsn>,
     /// The server's timeline.
     pub timeline: u32,
-    /// The cluster's system identifier.
+    /// The cluster's system identifier. Text in JSON: it does not fit a double.
+    #[serde(with = "as_text")]
     pub system_identifier: u64,
     /// When the postmaster started: an id can come again after a restart.
     pub server_started_at: DateTime<Utc>,
@@ -45,6 +46,19 @@ impl Snapshot {
             && self.timeline == other.timeline
             && self.system_identifier == other.system_identifier
             && self.server_started_at == other.server_started_at
+    }
+}
+
+/// A number of 64 bits as JSON text.
+pub(crate) mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(number: &u64, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(number)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }
 

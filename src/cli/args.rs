@@ -172,7 +172,7 @@ pub(crate) struct FileArgs {
     /// Encoded bytes that close a row group; each worker holds one open [default: 32MiB]
     #[arg(long, value_name = "BYTES", value_hint = ValueHint::Other)]
     pub(crate) row_group_bytes: Option<String>,
-    /// Raw bytes gathered before rows are decoded together [default: 4MiB]
+    /// Raw bytes gathered before rows are decoded together [default: 2MiB]
     #[arg(long, value_name = "BYTES", value_hint = ValueHint::Other)]
     pub(crate) batch_bytes: Option<String>,
     /// Rows gathered, at most, before they are decoded together [default: 65536]

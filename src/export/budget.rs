@@ -10,8 +10,10 @@ use crate::store::PARTS_IN_FLIGHT;
 
 /// Code, runtime, TLS, connections, statistics: measured, rounded up.
 const BASE_BYTES: u64 = 32 << 20;
-/// Batches of one worker that exist at once: one being decoded, one waiting, one being encoded.
-const BATCHES: u64 = 3;
+/// Raw rows and decoder state of one worker, beside its batches.
+const DECODER_BYTES: u64 = 1 << 20;
+/// Batches of one worker that exist at once: under construction, full, waiting, being encoded.
+const BATCHES: u64 = 4;
 /// A decoded batch against its COPY bytes: 16-byte decimals and 36-byte uuids outgrow them.
 const DECODED_PER_RAW: u64 = 2;
 
@@ -20,7 +22,7 @@ const DECODED_PER_RAW: u64 = 2;
 pub struct MemoryCeiling {
     /// Fixed: code, runtime, connections, plan.
     pub base: u64,
-    /// Of each worker: gathered rows, batches, the open row group, parts.
+    /// Of each worker: decoder, batches, the open row group, parts.
     pub per_worker: u64,
     /// Workers.
     pub workers: u64,
@@ -33,12 +35,11 @@ impl MemoryCeiling {
     #[must_use]
     pub fn of(options: &ExportOptions) -> Self {
         let batch = options.batch_bytes as u64;
-        let gathered = 2 * batch;
         let decoded = BATCHES * DECODED_PER_RAW * batch;
-        // Pages being built lie beside the encoded bytes that a row group is cut by.
-        let row_group = options.row_group_bytes as u64 * 3 / 2;
+        // The encoder closes a row group when it holds twice the encoded bytes it is cut by.
+        let row_group = options.row_group_bytes as u64 * 2;
         let parts = (PARTS_IN_FLIGHT as u64 + 1) * options.part_bytes as u64;
-        let per_worker = gathered + decoded + row_group + parts;
+        let per_worker = DECODER_BYTES + decoded + row_group + parts;
         let workers = options.workers.get() as u64;
         Self {
             base: BASE_BYTES,

@@ -5,7 +5,9 @@
 //! Arrow or an object's bytes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::sync::mpsc;
 
 use crate::chunk::Totals;
@@ -13,9 +15,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::export::progress::TableCounters;
 use crate::export::report::Retry;
 use crate::manifest::{
-    Appended, Change, ChunkEntry, Heartbeat, MAX_COMMIT_CHUNKS, ManifestLog, Orphans, finish,
-    totals_of,
+    Appended, Change, ChunkEntry, Heartbeat, MAX_COMMIT_CHUNKS, ManifestLog, Orphans,
+    check_committed, finish, totals_of,
 };
+
+/// How long the ends of all tables may take to be recorded, after a failure or a stop.
+const CLOSE_LIMIT: Duration = Duration::from_secs(30);
 
 /// A chunk whose object stands.
 pub(crate) struct Landed {
@@ -123,7 +128,7 @@ impl Committer {
                 log.commit(chunks)
                     .await
                     .map_err(|error| CommitFailure { table, error })?;
-                if log.log.dataset().pending().next().is_none() {
+                if log.log.dataset().is_all_committed() {
                     // The run holds the other end until the committer is done.
                     let _ = events.send(Event::AllCommitted { table }).await;
                 }
@@ -141,17 +146,13 @@ impl Committer {
 
     /// Ends every unfinished table: `pause` when the run was asked to stop, else `fail` for the
     /// table at fault (all of them, when it is none's fault alone) and `pause` for the rest.
-    /// Best effort: a log that cannot be written is taken over once its lease stands still.
+    /// Best effort, within [`CLOSE_LIMIT`]: a log that cannot be written is taken over once its
+    /// lease stands still.
     pub(crate) async fn close(&mut self, fault: Option<usize>, kind: ErrorKind, reason: &str) {
-        for (index, table) in self.tables.iter_mut().enumerate() {
-            if let Some(heartbeat) = table.heartbeat.take() {
-                heartbeat.stop().await;
-            }
-            if table.completed || table.fenced {
-                continue;
-            }
-            let at_fault = kind != ErrorKind::Cancelled && fault.is_none_or(|fault| fault == index);
-            let change = if at_fault {
+        let closing = self.tables.iter_mut().enumerate().map(|(index, table)| {
+            let is_at_fault =
+                kind != ErrorKind::Cancelled && fault.is_none_or(|fault| fault == index);
+            let change = if is_at_fault {
                 Change::Fail {
                     message: reason.to_owned(),
                 }
@@ -160,15 +161,31 @@ impl Committer {
                     reason: reason.to_owned(),
                 }
             };
-            if let Err(error) = table.append(change).await {
-                let table = &table.name;
-                tracing::warn!(%table, %error, "the end of this run could not be recorded");
-            }
+            table.close(change)
+        });
+        if tokio::time::timeout(CLOSE_LIMIT, join_all(closing))
+            .await
+            .is_err()
+        {
+            tracing::warn!("the end of this run could not be recorded in time");
         }
     }
 }
 
 impl TableLog {
+    async fn close(&mut self, change: Change) {
+        if let Some(heartbeat) = self.heartbeat.take() {
+            heartbeat.stop().await;
+        }
+        if self.completed || self.fenced {
+            return;
+        }
+        if let Err(error) = self.append(change).await {
+            let table = &self.name;
+            tracing::warn!(%table, %error, "the end of this run could not be recorded");
+        }
+    }
+
     async fn commit(&mut self, chunks: Vec<ChunkEntry>) -> Result<()> {
         let sum = totals_of(chunks.iter());
         self.append(Change::Commit { chunks }).await?;
@@ -177,7 +194,7 @@ impl TableLog {
         Ok(())
     }
 
-    /// Deletes orphans, appends `complete`, writes `manifest.json` and `_SUCCESS`, in this order.
+    /// Deletes orphans, checks every object once more, appends `complete`, writes `manifest.json` and `_SUCCESS`, in this order.
     async fn complete(&mut self) -> Result<()> {
         match self.log.delete_orphans().await? {
             Orphans::Deleted { objects: 0, .. } => {}
@@ -189,6 +206,13 @@ impl TableLog {
                 self.fenced = true;
                 return Err(fenced(&self.name));
             }
+        }
+        let lost = check_committed(self.log.root(), self.log.dataset()).await?;
+        if let Some(chunk) = lost.first() {
+            let message = "an object is gone or holds other bytes than were committed";
+            return Err(Error::new(ErrorKind::Storage, message)
+                .with_chunk(*chunk)
+                .with_advice("start again: lost chunks are read again"));
         }
         let totals = self.log.dataset().totals();
         self.append(Change::Complete { totals }).await?;

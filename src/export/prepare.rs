@@ -20,7 +20,8 @@ use crate::manifest::{
 use crate::mapping::{TableMapping, map_table};
 use crate::options::ExportOptions;
 use crate::pg::{Keeper, catalog};
-use crate::plan::{Decision, decide, plan_table};
+use crate::plan::{Decision, check_filter, decide, plan_table};
+use crate::snapshot::Snapshot;
 use crate::store::{Root, layout};
 use crate::table::TableSchema;
 
@@ -69,7 +70,49 @@ pub(crate) async fn prepare_tables(
         }
         prepared.push(one);
     }
+    if options.require_consistent {
+        refuse_mixed_tables(&prepared, keeper.snapshot())?;
+    }
     Ok(prepared)
+}
+
+/// `--require-consistent` over several tables: what an earlier run completed cannot be read again.
+fn refuse_mixed_tables(prepared: &[Prepared], snapshot: &Snapshot) -> Result<()> {
+    let is_done = |table: &&Prepared| table.decision == Decision::Complete;
+    let done = prepared.iter().filter(is_done);
+    let mut seen: Vec<&Snapshot> = done
+        .filter_map(|table| table.dataset.as_ref())
+        .flat_map(Dataset::used_snapshots)
+        .collect();
+    if !prepared.iter().all(|table| is_done(&table)) {
+        seen.push(snapshot);
+    }
+    if seen.windows(2).all(|pair| pair[0].is_same(pair[1])) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        "tables that are complete here were read under another snapshot than the rest would be",
+    )
+    .with_advice(
+        "export all of them to a fresh --to, or leave --require-consistent out (nothing was touched)",
+    ))
+}
+
+/// A root without a manifest must hold nothing that readers would take for this dataset's.
+async fn refuse_foreign_objects(root: &Root) -> Result<()> {
+    let listed = root.list().await?;
+    let is_foreign = |key: &str| key.ends_with(".parquet") || key == layout::SUCCESS;
+    let Some(foreign) = listed.iter().find(|object| is_foreign(&object.key)) else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("{} holds {} and no manifest", root.url(), foreign.key),
+    )
+    .with_advice(
+        "give another --to, or clear the folder: readers would take what is there for this export",
+    ))
 }
 
 async fn prepare_table(
@@ -86,7 +129,10 @@ async fn prepare_table(
     let dataset = ManifestLog::load(&root).await?;
     let lost = match &dataset {
         Some(dataset) => lost_chunks(&root, dataset).await?,
-        None => Vec::new(),
+        None => {
+            refuse_foreign_objects(&root).await?;
+            Vec::new()
+        }
     };
     let decision = decide(
         dataset.as_ref(),
@@ -98,7 +144,14 @@ async fn prepare_table(
     )?;
     let plan = match decision {
         Decision::Start { .. } => Some(plan_table(keeper.session(), &schema, options).await?),
-        Decision::Continue { .. } | Decision::Complete => None,
+        Decision::Continue { .. } => {
+            // Planning would have done so: it locks what else the filter reads.
+            if let Some(filter) = &options.filter {
+                check_filter(keeper.session(), &schema.name, filter).await?;
+            }
+            None
+        }
+        Decision::Complete => None,
     };
     Ok(Prepared {
         schema,
@@ -255,12 +308,25 @@ async fn open_table(
     })
 }
 
-/// Committed chunks of an unfinished dataset whose objects are gone or differ.
+/// Committed chunks whose objects are gone or differ.
+///
+/// # Errors
+///
+/// [`ErrorKind::Conflict`] when the dataset is complete: nothing can follow in its log.
 async fn lost_chunks(root: &Root, dataset: &Dataset) -> Result<Vec<ChunkId>> {
-    if matches!(dataset.state, State::Complete | State::Planning) {
+    if dataset.state == State::Planning {
         return Ok(Vec::new());
     }
     let lost = check_committed(root, dataset).await?;
+    if let (State::Complete, Some(chunk)) = (dataset.state, lost.first()) {
+        let message = format!(
+            "the dataset was complete, but objects of {} chunks are gone or hold other bytes",
+            lost.len()
+        );
+        return Err(Error::new(ErrorKind::Conflict, message)
+            .with_chunk(*chunk)
+            .with_advice("put the objects back, or export to another --to"));
+    }
     if !lost.is_empty() {
         tracing::warn!(
             table = %dataset.schema.name, chunks = lost.len(),

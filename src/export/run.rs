@@ -15,12 +15,15 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::{CommitFailure, Committer, Event, Request};
 use crate::export::prepare::{OpenedTable, pending_jobs};
+use crate::export::retry::wait_after;
 use crate::export::worker::{Failure, Work, one_line, work};
 use crate::options::ExportOptions;
 use crate::pg::{ConnectOptions, Keeper, catalog};
 
 /// How long running chunks may go on after a stop was asked for.
 const STOP_GRACE: Duration = Duration::from_secs(10);
+/// How long the last look at a table's definition may take, its tries included.
+const SCHEMA_CHECK_LIMIT: Duration = Duration::from_secs(60);
 /// How often the keeper's connection is asked whether it lives.
 const KEEPER_CHECK_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -128,10 +131,12 @@ impl Run {
                     self.fail(None, Error::new(ErrorKind::Cancelled, "the run was asked to stop"));
                     grace.as_mut().reset(tokio::time::Instant::now() + STOP_GRACE);
                 }
-                () = &mut grace, if asked => self.work.abandon.cancel(),
+                () = &mut grace, if asked && !self.work.abandon.is_cancelled() => {
+                    self.work.abandon.cancel();
+                }
                 Some(ended) = self.workers.join_next() => self.worker_ended(ended),
                 event = self.events.recv(), if self.open > 0 => match event {
-                    Some(event) => self.committed(event).await,
+                    Some(event) => self.committed(event, keeper, cancel).await,
                     // The committer stopped early; `end` asks it why.
                     None => {
                         self.halt();
@@ -175,21 +180,53 @@ impl Run {
         self.work.abandon.cancel();
     }
 
-    async fn committed(&mut self, event: Event) {
-        match event {
-            Event::Completed => self.open -= 1,
-            Event::AllCommitted { table } => match self.check_schema(table).await {
-                Ok(()) => {
-                    if let Some(requests) = &self.requests {
-                        // A committer that has stopped closes `events` as well.
-                        let _ = requests.send(Request::Complete { table }).await;
-                    }
+    async fn committed(&mut self, event: Event, keeper: &Keeper, cancel: &CancellationToken) {
+        let table = match event {
+            Event::Completed => {
+                self.open -= 1;
+                return;
+            }
+            Event::AllCommitted { table } => table,
+        };
+        let check = tokio::time::timeout(SCHEMA_CHECK_LIMIT, self.check_end(table, keeper));
+        let checked = tokio::select! {
+            checked = check => checked,
+            // The caller sees it too, and ends the run; the table is completed by the next one.
+            () = cancel.cancelled() => return,
+        };
+        let checked = checked.unwrap_or_else(|_| {
+            let message = "the table's definition could not be read again in time";
+            Err(Error::new(ErrorKind::Source, message))
+        });
+        match checked {
+            Ok(()) => {
+                if let Some(requests) = &self.requests {
+                    // A committer that has stopped closes `events` as well.
+                    let _ = requests.send(Request::Complete { table }).await;
                 }
-                Err(error) => {
-                    self.fail(Some(table), error);
-                    self.halt();
+            }
+            Err(error) => {
+                self.fail(Some(table), error);
+                self.halt();
+            }
+        }
+    }
+
+    /// What must hold when a table's last chunk is committed: the keeper held its lock all the
+    /// time, and the definition is the one that was exported.
+    async fn check_end(&self, table: usize, keeper: &Keeper) -> Result<()> {
+        keeper.check().await?;
+        let mut attempt = 1;
+        loop {
+            match self.check_schema(table).await {
+                Err(error)
+                    if error.is_retryable() && attempt < self.work.options.chunk_attempts =>
+                {
+                    tokio::time::sleep(wait_after(attempt, rand::random())).await;
+                    attempt += 1;
                 }
-            },
+                checked => return checked,
+            }
         }
     }
 
@@ -199,6 +236,7 @@ impl Run {
         let before = &self.work.tables[table].schema;
         let purpose = format!("pgsluice {} catalog", self.work.run_id);
         let session = self.work.source.connect(&purpose).await?;
+        session.check_server(&self.work.snapshot)?;
         let now = catalog::reload(&session, before).await?;
         let changed = catalog::schema_differences(before, &now);
         if changed.is_empty() {

@@ -10,10 +10,11 @@ mod write;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::chunk::{Chunk, Plan};
@@ -31,6 +32,8 @@ use crate::snapshot::Snapshot;
 use crate::store::Root;
 use crate::table::{RelationKind, TableSchema};
 
+/// How long an abandoned upload may take to abort itself.
+const ABORT_GRACE: Duration = Duration::from_secs(5);
 /// Batches between the two stages of a worker.
 const BATCHES_IN_FLIGHT: usize = 1;
 /// A row larger than this many batches is oversize: one of them at a time in the whole run.
@@ -204,10 +207,7 @@ impl Connection {
             read = reading => read,
             () = work.abandon.cancelled() => Err(cancelled()),
         };
-        // The second stage ends by itself: its channel is closed now, with or without an end mark.
-        let written = encoded.await.map_err(|panic| {
-            Error::new(ErrorKind::Internal, "the encoding task stopped").with_source(panic)
-        })?;
+        let written = self.second_stage(encoded).await?;
         let (summary, object) = both(read, written)?;
         let relation = table.plan.relation_of(chunk);
         Ok(ChunkEntry {
@@ -226,6 +226,27 @@ impl Connection {
             wall_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
             attempts: attempt,
         })
+    }
+
+    /// The second stage ends by itself: its channel is closed now, with or without an end mark.
+    /// An abandoned one gets a moment to abort its upload; a store may take long to answer.
+    async fn second_stage(
+        &self,
+        mut encoded: JoinHandle<Result<write::Written>>,
+    ) -> Result<Result<write::Written>> {
+        let abandoned = async {
+            self.work.abandon.cancelled().await;
+            tokio::time::sleep(ABORT_GRACE).await;
+        };
+        tokio::select! {
+            ended = &mut encoded => ended.map_err(|panic| {
+                Error::new(ErrorKind::Internal, "the encoding task stopped").with_source(panic)
+            }),
+            () = abandoned => {
+                encoded.abort();
+                Err(cancelled())
+            }
+        }
     }
 
     /// Stage one, from a connection that stands under the run's snapshot.
@@ -250,6 +271,7 @@ impl Connection {
         session
             .lock_nowait(&relation.name, leaf_kind(table.schema.kind))
             .await?;
+        session.check_unchanged().await?;
         let reading = read::Reading {
             oversize: &work.oversize,
             oversize_bytes: OVERSIZE_BATCHES * work.options.batch_bytes,

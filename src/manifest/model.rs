@@ -171,6 +171,7 @@ pub(crate) struct ExportConfig {
     /// The database.
     pub(crate) database: String,
     /// The cluster's system identifier.
+    #[serde(with = "crate::snapshot::as_text")]
     pub(crate) system_identifier: u64,
 }
 

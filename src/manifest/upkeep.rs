@@ -107,9 +107,15 @@ pub(crate) async fn check_committed(root: &Root, dataset: &Dataset) -> Result<Ve
     let doubtful: Vec<_> = objects
         .filter(|(_, object)| !is_confirmed(object))
         .collect();
-    let checks = stream::iter(doubtful)
-        .map(async |(chunk, object)| is_intact(root, object).await.map(|intact| (chunk, intact)));
-    let checked: Vec<(ChunkId, bool)> = checks.buffered(CONCURRENCY).try_collect().await?;
+    // Futures from a loop, not a closure: the compiler cannot name the closure's lifetimes.
+    let mut checks = Vec::with_capacity(doubtful.len());
+    for (chunk, object) in doubtful {
+        checks.push(async move { is_intact(root, object).await.map(|intact| (chunk, intact)) });
+    }
+    let checked: Vec<(ChunkId, bool)> = stream::iter(checks)
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
     let mut lost: Vec<ChunkId> = checked
         .into_iter()
         .filter(|(_, intact)| !intact)

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::names::Resolved;
@@ -54,8 +55,8 @@ WITH RECURSIVE tree(oid) AS (
   JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
 )
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind,
-  coalesce(pg_catalog.pg_table_size(c.oid), 0),
-  coalesce(pg_catalog.pg_relation_size(c.oid), 0)
+  CASE WHEN $2 THEN coalesce(pg_catalog.pg_table_size(c.oid), 0) ELSE 0 END,
+  CASE WHEN $2 THEN coalesce(pg_catalog.pg_relation_size(c.oid), 0) ELSE 0 END
     / pg_catalog.current_setting('block_size')::pg_catalog.int8,
   c.reltuples::pg_catalog.float8, c.relpages::pg_catalog.int8,
   coalesce((SELECT m.amname = 'heap' FROM pg_catalog.pg_am m WHERE m.oid = c.relam), false),
@@ -83,6 +84,11 @@ ORDER BY k.place";
 /// [`ErrorKind::Config`] when it is gone, [`ErrorKind::Source`] when a partition may not be read,
 /// [`ErrorKind::Unsupported`] for a foreign partition.
 pub(crate) async fn load_table(session: &Session, table: &Resolved) -> Result<TableSchema> {
+    load_with(session, table, true).await
+}
+
+/// Sizes are asked of the files, under a lock: a queued DDL would let a second session wait.
+async fn load_with(session: &Session, table: &Resolved, with_sizes: bool) -> Result<TableSchema> {
     let load = async {
         let schema = TableSchema {
             name: table.name.clone(),
@@ -90,7 +96,7 @@ pub(crate) async fn load_table(session: &Session, table: &Resolved) -> Result<Ta
             kind: table.kind,
             columns: load_columns(session, table.oid).await?,
             primary_key: load_primary_key(session, table.oid).await?,
-            relations: load_relations(session, table).await?,
+            relations: load_relations(session, table, with_sizes).await?,
         };
         Ok(schema)
     };
@@ -98,7 +104,9 @@ pub(crate) async fn load_table(session: &Session, table: &Resolved) -> Result<Ta
         .map_err(|error: Error| error.with_table(table.name.to_string()))
 }
 
-/// Reads a known table again, with the same choice of columns, for the check at the end.
+/// Reads a known table again, with the same choice of columns, for the check at the end. Takes
+/// no lock on it: DDL that waits for the keeper's lock must not make the keeper's run wait.
+/// Sizes are 0.
 ///
 /// # Errors
 ///
@@ -109,7 +117,7 @@ pub(crate) async fn reload(session: &Session, schema: &TableSchema) -> Result<Ta
         oid: schema.oid,
         kind: schema.kind,
     };
-    let now = load_table(session, &table).await?;
+    let now = load_with(session, &table, false).await?;
     let chosen: Vec<String> = schema
         .columns
         .iter()
@@ -369,9 +377,14 @@ async fn load_labels(session: &Session, oid: u32) -> Result<BTreeMap<u32, Vec<St
         .collect()
 }
 
-async fn load_relations(session: &Session, table: &Resolved) -> Result<Vec<Relation>> {
+async fn load_relations(
+    session: &Session,
+    table: &Resolved,
+    with_sizes: bool,
+) -> Result<Vec<Relation>> {
     let what = "the table's relations could not be read";
-    let rows = session.query(what, RELATIONS_SQL, &[&table.oid]).await?;
+    let params: [&(dyn ToSql + Sync); 2] = [&table.oid, &with_sizes];
+    let rows = session.query(what, RELATIONS_SQL, &params).await?;
     if rows.is_empty() && table.kind != RelationKind::Partitioned {
         return Err(Error::new(
             ErrorKind::Config,

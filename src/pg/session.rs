@@ -54,6 +54,15 @@ pub(super) struct SessionFacts {
     pub(super) search_path: Vec<String>,
 }
 
+impl ServerIdentity {
+    /// Whether these are two servers, or one before and after a restart.
+    pub(super) fn is_other_server(&self, other: &Self) -> bool {
+        self.system_identifier != other.system_identifier
+            || self.started_at != other.started_at
+            || self.in_recovery != other.in_recovery
+    }
+}
+
 impl Session {
     pub(super) fn new(client: Arc<Client>, cancel: CancelHandle, facts: SessionFacts) -> Self {
         Self {
@@ -170,6 +179,39 @@ impl Session {
         locked.map_err(|error| error.with_table(name.to_string()))
     }
 
+    /// Makes sure that no relation this transaction has locked was truncated or rewritten after
+    /// its snapshot: TRUNCATE, CLUSTER, VACUUM FULL, REFRESH and rewriting ALTERs give a relation
+    /// a new file, and what the snapshot could see is then gone, without an error.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Source`], naming the relation.
+    pub(crate) async fn check_unchanged(&self) -> Result<()> {
+        // pg_class answers as of the snapshot, the function as of now; relfilenode is 0 for the
+        // few mapped catalogs, and for relations without a file of their own.
+        let sql = "SELECT n.nspname::text || '.' || c.relname::text
+            FROM pg_catalog.pg_locks l
+            JOIN pg_catalog.pg_class c ON c.oid = l.relation
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation'
+              AND c.relfilenode <> 0
+              AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid)
+            ORDER BY 1 LIMIT 1";
+        let what = "the tables' files could not be checked";
+        let rows = self.query(what, sql, &[]).await?;
+        let Some(row) = rows.first() else {
+            return Ok(());
+        };
+        let changed: String = column(row, 0)?;
+        Err(Error::new(
+            ErrorKind::Source,
+            format!(
+                "{changed} was truncated or rewritten after the snapshot: its rows are gone from it"
+            ),
+        )
+        .with_advice("take a new snapshot"))
+    }
+
     /// Ends the transaction, also a failed one.
     pub(crate) async fn commit(&self) -> Result<()> {
         self.execute("the transaction could not be ended", "COMMIT")
@@ -226,7 +268,12 @@ impl Session {
         Err(pooled())
     }
 
-    fn check_server(&self, snapshot: &Snapshot) -> Result<()> {
+    /// Makes sure that this is the server that the snapshot came from.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Source`], not retryable.
+    pub(crate) fn check_server(&self, snapshot: &Snapshot) -> Result<()> {
         let server = &self.identity;
         let change = if server.system_identifier != snapshot.system_identifier {
             "this is another cluster than the one the snapshot came from"

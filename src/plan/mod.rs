@@ -7,5 +7,5 @@ mod probe;
 mod resume;
 mod split;
 
-pub(crate) use probe::plan_table;
+pub(crate) use probe::{check_filter, plan_table};
 pub(crate) use resume::{Decision, decide};

@@ -110,6 +110,55 @@ pub(crate) async fn plan_table(
     Ok(plan)
 }
 
+/// Functions whose value differs from one chunk's transaction to the next.
+const MOVING_CALLS: [&str; 7] = [
+    "now",
+    "clock_timestamp",
+    "statement_timestamp",
+    "transaction_timestamp",
+    "timeofday",
+    "random",
+    "gen_random_uuid",
+];
+/// The same, as words of SQL that take no parentheses.
+const MOVING_WORDS: [&str; 5] = [
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "localtime",
+    "localtimestamp",
+];
+
+/// Every chunk, and every run that resumes, has a transaction and so a clock of its own. Finds
+/// what people write; a function that hides a clock is not found.
+fn refuse_moving(filter: &str) -> Result<()> {
+    let Some(word) = moving_word(filter) else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorKind::Config,
+        format!("--where uses {word}, which differs from chunk to chunk"),
+    )
+    .with_advice("give a literal instead, such as timestamptz '2026-01-31 00:00+00'"))
+}
+
+fn moving_word(filter: &str) -> Option<String> {
+    let filter = filter.to_ascii_lowercase();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut rest = filter.as_str();
+    while let Some(start) = rest.find(is_word) {
+        let from = &rest[start..];
+        let end = from.find(|c| !is_word(c)).unwrap_or(from.len());
+        let (word, after) = from.split_at(end);
+        let is_call = after.trim_start().starts_with('(');
+        if MOVING_WORDS.contains(&word) || (is_call && MOVING_CALLS.contains(&word)) {
+            return Some(word.to_owned());
+        }
+        rest = after;
+    }
+    None
+}
+
 /// Makes sure that a filter is one boolean expression over the table, before anything is read.
 ///
 /// `CASE WHEN … THEN` leaves no room for what parentheses would let through, such as
@@ -118,7 +167,8 @@ pub(crate) async fn plan_table(
 /// # Errors
 ///
 /// Mostly [`ErrorKind::Config`], with the server's message beneath. The transaction is then over.
-async fn check_filter(session: &Session, table: &TableName, filter: &str) -> Result<()> {
+pub(crate) async fn check_filter(session: &Session, table: &TableName, filter: &str) -> Result<()> {
+    refuse_moving(filter)?;
     let sql = format!(
         "EXPLAIN SELECT FROM ONLY {} WHERE CASE WHEN\n{filter}\nTHEN true END",
         quote_table(table)

@@ -122,3 +122,25 @@ fn chunks_are_numbered_across_relations_and_share_the_estimates() {
         (100, 0)
     );
 }
+
+#[test]
+fn clocks_and_dice_in_a_filter_are_found_and_columns_of_their_names_are_not() {
+    for moving in [
+        "at > now() - interval '1 day'",
+        "at > NOW ( )",
+        "d = Current_Date",
+        "(random() < 0.1)",
+        "pg_catalog.now() > at",
+    ] {
+        assert!(super::moving_word(moving).is_some(), "{moving}");
+    }
+    for still in [
+        "kind = 'random'",
+        "now > 3",
+        "age > 30",
+        "know() = 1",
+        "żnow = 1",
+    ] {
+        assert_eq!(super::moving_word(still), None, "{still}");
+    }
+}

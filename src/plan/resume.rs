@@ -7,7 +7,7 @@ use crate::chunk::ChunkId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Dataset, Difference, ExportConfig, State};
 use crate::pg::catalog::schema_differences;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Consistency, Snapshot};
 use crate::table::TableSchema;
 
 /// What to do with a dataset.
@@ -84,7 +84,11 @@ fn go_on(
     let start = |reason: &str| Decision::Start {
         reason: reason.into(),
     };
-    if dataset.pending().next().is_none() && lost.is_empty() {
+    let is_mixed = dataset.consistency() == Consistency::Mixed;
+    if dataset.is_all_committed() && lost.is_empty() && require_consistent && is_mixed {
+        return start("its chunks stand under several snapshots, and --require-consistent refuses");
+    }
+    if dataset.is_all_committed() && lost.is_empty() {
         return Decision::Continue {
             known_snapshot,
             discard: lost,

@@ -85,7 +85,7 @@ fn classify(action: &str, cause: &object_store::Error, text: &str) -> Class {
             "correct the URL or the endpoint",
         ),
         E::Unauthenticated { .. } => class(
-            ErrorKind::Config,
+            ErrorKind::Storage,
             "the store did not accept the credentials",
             CREDENTIALS,
         ),
@@ -154,7 +154,7 @@ fn classify_words(text: &str) -> Option<Class> {
         "failed to authenticate",
     ]) {
         return Some(class(
-            ErrorKind::Config,
+            ErrorKind::Storage,
             "the store did not accept the credentials",
             CREDENTIALS,
         ));

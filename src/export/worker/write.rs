@@ -134,12 +134,15 @@ impl ObjectTask {
         }
         if !self.fence.check().await? {
             upload.abort().await;
-            return Err(Error::new(
-                ErrorKind::Fenced,
-                "a later writer took the dataset over while this chunk was uploaded",
-            ));
+            return Err(fenced());
         }
         let stored = upload.complete().await?;
+        // The upload may have waited long for the store. A successor that found its orphans
+        // before this one landed would leave it beside its own objects.
+        if !self.fence.check().await? {
+            self.root.delete(&self.key).await?;
+            return Err(fenced());
+        }
         self.check_footer(summary.bytes, summary.rows).await?;
         Ok(ObjectEntry {
             key: self.key.clone(),
@@ -177,6 +180,11 @@ impl ObjectTask {
             }
         }
     }
+}
+
+fn fenced() -> Error {
+    let message = "a later writer took the dataset over while this chunk was uploaded";
+    Error::new(ErrorKind::Fenced, message)
 }
 
 /// An object being written.

@@ -207,7 +207,7 @@ fn an_epoch_opens_with_the_next_number_and_the_same_config() {
     );
     assert!(matches!(
         refused(|e| inner(e).config.filter = Some("x".into())),
-        InvariantError::Config(text) if text == "filter was none and is now x"
+        InvariantError::Config(text) if text == "--where was none and is now x"
     ));
     assert_eq!(
         refused(|e| inner(e).schema.columns[0].type_name = "text".into()),

@@ -258,8 +258,8 @@ async fn another_config_is_told_apart_and_nothing_is_touched() {
     assert_eq!(
         shown,
         [
-            "chunk_rows was 10 and is now 11",
-            "compression was zstd:3 and is now snappy"
+            "--chunk-rows was 10 and is now 11",
+            "--compression was zstd:3 and is now snappy"
         ]
     );
     let error = ManifestLog::open_epoch(&root, dataset.clone(), other)
