@@ -18,8 +18,9 @@ pub struct Snapshot {
     pub visible: String,
     /// The WAL position read just before the snapshot was taken (on a standby: replayed).
     ///
-    /// A change that commits after it may already be visible; a commit that waits for a
-    /// synchronous standby may lie before it and be invisible. Unknown for a joined snapshot.
+    /// It dates the snapshot; it is no place to start change data capture from: a commit whose
+    /// record lies before it can still be invisible (while it is synced, or waits for a standby).
+    /// Unknown for a joined snapshot.
     pub lsn: Option<Lsn>,
     /// The server's timeline.
     pub timeline: u32,

@@ -14,5 +14,6 @@ mod refusals;
 mod resume;
 mod rig;
 mod scenario;
+mod snapshots;
 mod traps;
 mod values;

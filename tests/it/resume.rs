@@ -184,3 +184,57 @@ fn a_table_made_again_under_its_name_is_another_table() {
     table(&database, 1000);
     try_export(&database, "t", &root, &[]).expect_code(5);
 }
+
+#[test]
+fn a_complete_dataset_that_lost_an_object_is_not_called_complete() {
+    let database = Database::create("hollow");
+    table(&database, 1000);
+    let root = TempRoot::new();
+    export(&database, "t", &root, &[]);
+    let folder = root.path().join("public/t");
+    let mut parts = std::fs::read_dir(&folder)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path());
+    let part = parts.find(|path| path.extension().is_some_and(|e| e == "parquet"));
+    std::fs::remove_file(part.expect("a part")).unwrap();
+    let outcome = try_export(&database, "t", &root, &[]).expect_code(5);
+    assert!(outcome.stderr.contains("gone"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_folder_that_holds_other_objects_is_refused() {
+    let database = Database::create("foreign");
+    table(&database, 1000);
+    let root = TempRoot::new();
+    let folder = root.path().join("public/t");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("part-00000-abc.snappy.parquet"), b"PAR1").unwrap();
+    let outcome = try_export(&database, "t", &root, &[]).expect_code(5);
+    assert!(
+        outcome.stderr.contains("part-00000-abc"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!folder.join("_pgsluice").exists());
+}
+
+/// A complete table cannot be read again, so what is still open cannot share its snapshot.
+#[test]
+fn require_consistent_holds_across_tables() {
+    let database = Database::create("across");
+    table(&database, 1000);
+    database.execute("CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1)");
+    let root = TempRoot::new();
+    export(&database, "t", &root, &[]);
+    database.execute("INSERT INTO u VALUES (2)");
+    let both = ["--table", "u", "--require-consistent"];
+    try_export(&database, "t", &root, &both).expect_code(5);
+    let report = export(&database, "t", &root, &["--table", "u"]);
+    assert_eq!(report["consistency"], "mixed", "{report}");
+    assert_eq!(
+        report["warnings"].as_array().map(Vec::len),
+        Some(1),
+        "{report}"
+    );
+}

@@ -301,78 +301,64 @@ fn partitions_land_leaf_by_leaf_and_inheritance_is_not_taken_for_a_table() {
 }
 
 #[test]
-fn a_table_truncated_after_a_joined_snapshot_is_refused() {
-    let database = Database::create("truncated");
+fn a_filter_with_a_clock_is_refused_and_one_without_is_kept() {
+    let database = Database::create("clock");
     database.execute(
-        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000);
-         CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)",
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)",
     );
-    let holder = database.session();
-    holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ");
-    let id = holder.query_one_text("SELECT pg_export_snapshot()");
-    database.execute("TRUNCATE t; INSERT INTO other VALUES (2)");
     let root = TempRoot::new();
-    let outcome = try_export(&database, "t", &root, &["--snapshot", &id]);
-    assert_ne!(
-        outcome.code,
-        Some(0),
-        "no rows, and no error: the worst answer"
-    );
-    assert!(outcome.stderr.contains("truncated"), "{}", outcome.stderr);
-    let report = export(&database, "other", &root, &["--snapshot", &id]);
-    assert_eq!(
-        report["tables"][0]["totals"]["rows"], 1,
-        "the row of the snapshot alone"
-    );
-}
-
-#[test]
-fn a_snapshot_whose_holder_is_gone_is_refused_with_advice() {
-    let database = Database::create("gone");
-    database.execute("CREATE TABLE t (id int PRIMARY KEY)");
-    let root = TempRoot::new();
-    let outcome = try_export(
+    try_export(
         &database,
         "t",
         &root,
-        &["--snapshot", "00000003-0000001B-1"],
+        &["--where", "now() > timestamptz '2020-01-01'"],
+    )
+    .expect_code(2);
+    for bad in ["true) OR (true", "id <", "nosuch = 1"] {
+        try_export(&database, "t", &root, &["--where", bad]).expect_code(2);
+    }
+    export(
+        &database,
+        "t",
+        &root,
+        &["--where", "id % 2 = 0 -- even ones"],
     );
-    assert_ne!(outcome.code, Some(0));
-    assert!(outcome.stderr.contains("snapshot"), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("advice"), "{}", outcome.stderr);
+    assert_eq!(
+        sorted_ids(&root, "public/t"),
+        (1..=50).map(|i| i * 2).collect::<Vec<_>>()
+    );
 }
 
 #[test]
-fn a_backend_that_is_terminated_mid_copy_is_made_good() {
-    let database = Database::create("terminated");
+fn several_tables_share_one_snapshot_and_one_record() {
+    let database = Database::create("several");
     database.execute(
-        "CREATE TABLE t (id int PRIMARY KEY, pad text);
-         INSERT INTO t SELECT i, md5(i::text) || repeat(md5((i * 7)::text), 20) FROM generate_series(1, 120000) i;
-         ANALYZE t",
+        "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 5000);
+         CREATE TABLE b (id int PRIMARY KEY); INSERT INTO b SELECT generate_series(1, 7000); ANALYZE",
     );
     let root = TempRoot::new();
-    let mut command = crate::scenario::export_command(&database, "t", &root, &["--workers", "1"]);
-    let running = crate::rig::start(&mut command);
-    let session = database.session();
-    let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-         WHERE application_name LIKE 'pgsluice%worker%' AND query LIKE 'COPY%' AND state = 'active'";
-    let mut terminated = false;
-    for _ in 0..2000 {
-        terminated = session.query_one_text(terminate) != "0";
-        if terminated {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
-    let report = running.wait(crate::scenario::LIMIT).expect_code(0).json();
-    assert!(terminated, "no COPY was seen");
-    assert_eq!(
-        sorted_ids(&root, "public/t"),
-        (1..=120_000).collect::<Vec<_>>()
+    let report = export(
+        &database,
+        "a",
+        &root,
+        &["--table", "public.b", "--chunk-rows", "1000"],
     );
+    assert_eq!(report["consistency"], "snapshot");
     assert_eq!(
-        report["tables"][0]["retries"].as_array().map(Vec::len),
-        Some(1),
+        report["tables"].as_array().map(Vec::len),
+        Some(2),
         "{report}"
     );
+    assert_eq!(
+        sorted_ids(&root, "public/a").len() + sorted_ids(&root, "public/b").len(),
+        12_000
+    );
+    let records: Vec<_> = std::fs::read_dir(root.path().join("_pgsluice/runs"))
+        .unwrap()
+        .flatten()
+        .collect();
+    assert_eq!(records.len(), 1);
+    let record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(records[0].path()).unwrap()).unwrap();
+    assert_eq!(record["run_id"], report["run_id"]);
 }
