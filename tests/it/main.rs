@@ -7,6 +7,7 @@ mod cli;
 mod connect;
 mod kill;
 mod layering;
+mod memory;
 mod plan;
 mod race;
 mod readers;
