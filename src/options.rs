@@ -19,12 +19,12 @@ pub const MAX_WORKERS: usize = 64;
 pub const DEFAULT_CHUNK_ROWS: u64 = 5_000_000;
 /// Bytes of table (heap and TOAST) a chunk should hold, at most: 256 MiB.
 pub const DEFAULT_CHUNK_BYTES: u64 = 256 << 20;
-/// Raw COPY bytes that make a batch: 2 MiB. One larger row still makes a batch.
-pub const DEFAULT_BATCH_BYTES: usize = 2 << 20;
+/// Raw COPY bytes that make a batch: 4 MiB. One larger row still makes a batch.
+pub const DEFAULT_BATCH_BYTES: usize = 4 << 20;
 /// Rows gathered before a batch is decoded.
 pub const DEFAULT_BATCH_ROWS: usize = 65_536;
-/// Encoded bytes that close a row group: 32 MiB.
-pub const DEFAULT_ROW_GROUP_BYTES: usize = 32 << 20;
+/// Encoded bytes that close a row group: 24 MiB. Two workers then stay under 256 MiB.
+pub const DEFAULT_ROW_GROUP_BYTES: usize = 24 << 20;
 /// Bytes of one multipart part: 8 MiB. It grows so that an object stays under 10,000 parts.
 pub const DEFAULT_PART_BYTES: usize = 8 << 20;
 /// How long the keeper waits for its table locks: our waiting lock makes others wait behind it.

@@ -169,10 +169,10 @@ pub(crate) struct FileArgs {
     /// zstd[:1-22], snappy, lz4, gzip[:0-9], brotli[:0-11] or none [default: zstd:3]
     #[arg(long, value_name = "CODEC", value_hint = ValueHint::Other)]
     pub(crate) compression: Option<String>,
-    /// Encoded bytes that close a row group; each worker holds one open [default: 32MiB]
+    /// Encoded bytes that close a row group; each worker holds one open [default: 24MiB]
     #[arg(long, value_name = "BYTES", value_hint = ValueHint::Other)]
     pub(crate) row_group_bytes: Option<String>,
-    /// Raw bytes gathered before rows are decoded together [default: 2MiB]
+    /// Raw bytes gathered before rows are decoded together [default: 4MiB]
     #[arg(long, value_name = "BYTES", value_hint = ValueHint::Other)]
     pub(crate) batch_bytes: Option<String>,
     /// Rows gathered, at most, before they are decoded together [default: 65536]
