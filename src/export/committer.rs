@@ -194,7 +194,8 @@ impl TableLog {
         Ok(())
     }
 
-    /// Deletes orphans, checks every object once more, appends `complete`, writes `manifest.json` and `_SUCCESS`, in this order.
+    /// Deletes orphans, checks every object once more, appends `complete`, writes `manifest.json`
+    /// and `_SUCCESS`, in this order.
     async fn complete(&mut self) -> Result<()> {
         match self.log.delete_orphans().await? {
             Orphans::Deleted { objects: 0, .. } => {}

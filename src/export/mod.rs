@@ -136,22 +136,27 @@ async fn prepare(
     run_id: &str,
 ) -> Result<(Keeper, Vec<Prepared>)> {
     root.probe().await?;
-    let keeper = Keeper::open(
-        source,
-        &options.tables,
-        &KeeperOptions {
-            lock_timeout: options.lock_timeout,
-            snapshot: options.snapshot.clone(),
-            purpose: format!("pgsluice {run_id} keeper"),
-        },
-    )
-    .await?;
+    let keeper = open_keeper(source, options, format!("pgsluice {run_id} keeper")).await?;
     progress.enter(Phase::Planning);
     let prepared = prepare::prepare_tables(&keeper, root, options).await?;
     if !options.takeover {
         prepare::refuse_live_writers(&prepared, options.lease_interval).await?;
     }
     Ok((keeper, prepared))
+}
+
+/// Takes the locks and the snapshot that the options ask for; `purpose` names the connection.
+async fn open_keeper(
+    source: &ConnectOptions,
+    options: &ExportOptions,
+    purpose: String,
+) -> Result<Keeper> {
+    let keeper = KeeperOptions {
+        lock_timeout: options.lock_timeout,
+        snapshot: options.snapshot.clone(),
+        purpose,
+    };
+    Keeper::open(source, &options.tables, &keeper).await
 }
 
 /// What is gathered for the report while a run goes on.

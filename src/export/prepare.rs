@@ -99,13 +99,21 @@ fn refuse_mixed_tables(prepared: &[Prepared], snapshot: &Snapshot) -> Result<()>
     ))
 }
 
-/// A root without a manifest must hold nothing that readers would take for this dataset's.
-async fn refuse_foreign_objects(root: &Root) -> Result<()> {
+/// The dataset at a root. A root without a manifest must hold nothing that readers would take
+/// for this dataset's.
+async fn load_dataset(root: &Root) -> Result<Option<Dataset>> {
+    if let Some(dataset) = ManifestLog::load(root).await? {
+        return Ok(Some(dataset));
+    }
     let listed = root.list().await?;
     let is_foreign = |key: &str| key.ends_with(".parquet") || key == layout::SUCCESS;
     let Some(foreign) = listed.iter().find(|object| is_foreign(&object.key)) else {
-        return Ok(());
+        return Ok(None);
     };
+    // A run that began meanwhile is no stranger: its objects follow its first log entry.
+    if let Some(dataset) = ManifestLog::load(root).await? {
+        return Ok(Some(dataset));
+    }
     Err(Error::new(
         ErrorKind::Conflict,
         format!("{} holds {} and no manifest", root.url(), foreign.key),
@@ -126,13 +134,10 @@ async fn prepare_table(
     let mapping = map_table(&schema.columns)?;
     let root = root.child(&layout::dataset_folder(&options.layout, &schema.name)?)?;
     let config = config_of(keeper, &schema, options);
-    let dataset = ManifestLog::load(&root).await?;
+    let dataset = load_dataset(&root).await?;
     let lost = match &dataset {
         Some(dataset) => lost_chunks(&root, dataset).await?,
-        None => {
-            refuse_foreign_objects(&root).await?;
-            Vec::new()
-        }
+        None => Vec::new(),
     };
     let decision = decide(
         dataset.as_ref(),

@@ -5,10 +5,11 @@ use serde::Serialize;
 use crate::chunk::{Chunk, Plan};
 use crate::error::Result;
 use crate::export::budget::MemoryCeiling;
+use crate::export::open_keeper;
 use crate::export::worker::select_list;
 use crate::mapping::{SelectAs, map_table};
 use crate::options::ExportOptions;
-use crate::pg::{ConnectOptions, Keeper, KeeperOptions, catalog, sql};
+use crate::pg::{ConnectOptions, Keeper, catalog, sql};
 use crate::plan::plan_table;
 use crate::store::layout;
 use crate::table::TableSchema;
@@ -76,16 +77,7 @@ pub struct ChunkPlan {
 /// As [`export`](crate::export::export), but for the store, which is not touched.
 pub async fn plan(source: &ConnectOptions, options: &ExportOptions) -> Result<PlanReport> {
     options.validate()?;
-    let keeper = Keeper::open(
-        source,
-        &options.tables,
-        &KeeperOptions {
-            lock_timeout: options.lock_timeout,
-            snapshot: options.snapshot.clone(),
-            purpose: "pgsluice plan".to_owned(),
-        },
-    )
-    .await?;
+    let keeper = open_keeper(source, options, "pgsluice plan".to_owned()).await?;
     let mut tables = Vec::with_capacity(keeper.tables().len());
     for table in keeper.tables() {
         let name = table.name.to_string();

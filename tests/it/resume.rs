@@ -14,6 +14,16 @@ fn table(database: &Database, rows: u32) {
     ));
 }
 
+/// Chunks small enough for an interrupt to come between them.
+const SMALL_CHUNKS: [&str; 6] = [
+    "--chunk-by",
+    "key:id",
+    "--chunk-rows",
+    "500",
+    "--workers",
+    "1",
+];
+
 fn dataset_status(root: &TempRoot) -> Value {
     let outcome = rig::run(
         rig::pgsluice()
@@ -60,19 +70,11 @@ fn a_run_that_is_interrupted_pauses_and_goes_on_as_mixed() {
     let database = Database::create("paused");
     table(&database, 60_000);
     let root = TempRoot::new();
-    let flags = [
-        "--chunk-by",
-        "key:id",
-        "--chunk-rows",
-        "500",
-        "--workers",
-        "1",
-    ];
-    interrupted(&database, &root, &flags);
+    interrupted(&database, &root, &SMALL_CHUNKS);
     let status = dataset_status(&root);
     assert_eq!(status["state"], "paused", "{status}");
     database.execute("UPDATE t SET note = 'later' WHERE id = 1");
-    let report = export(&database, "t", &root, &flags);
+    let report = export(&database, "t", &root, &SMALL_CHUNKS);
     let table = &report["tables"][0];
     assert!(table["chunks_skipped"].as_u64() > Some(0), "{report}");
     assert_eq!(report["consistency"], "mixed", "{report}");
@@ -95,20 +97,12 @@ fn require_consistent_starts_again_instead_of_mixing() {
     let database = Database::create("consistent");
     table(&database, 60_000);
     let root = TempRoot::new();
-    let flags = [
-        "--chunk-by",
-        "key:id",
-        "--chunk-rows",
-        "500",
-        "--workers",
-        "1",
-    ];
-    interrupted(&database, &root, &flags);
+    interrupted(&database, &root, &SMALL_CHUNKS);
     let report = export(
         &database,
         "t",
         &root,
-        &[&flags[..], &["--require-consistent"]].concat(),
+        &[&SMALL_CHUNKS[..], &["--require-consistent"]].concat(),
     );
     assert_eq!(report["consistency"], "snapshot", "{report}");
     assert_eq!(report["tables"][0]["chunks_skipped"], 0);
@@ -128,15 +122,7 @@ fn objects_lost_since_they_were_committed_are_read_again() {
     let database = Database::create("lost");
     table(&database, 60_000);
     let root = TempRoot::new();
-    let flags = [
-        "--chunk-by",
-        "key:id",
-        "--chunk-rows",
-        "500",
-        "--workers",
-        "1",
-    ];
-    interrupted(&database, &root, &flags);
+    interrupted(&database, &root, &SMALL_CHUNKS);
     let folder = root.path().join("public/t");
     let mut parts: Vec<_> = std::fs::read_dir(&folder)
         .unwrap()
@@ -151,7 +137,7 @@ fn objects_lost_since_they_were_committed_are_read_again() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&parts[1], bytes).unwrap();
-    export(&database, "t", &root, &flags);
+    export(&database, "t", &root, &SMALL_CHUNKS);
     assert_eq!(
         sorted_ids(&root, "public/t"),
         (1..=60_000).collect::<Vec<_>>()
