@@ -2,6 +2,7 @@
 
 mod cuts;
 mod frames;
+mod scalars;
 mod values;
 
 use arrow_array::RecordBatch;
