@@ -10,10 +10,13 @@ mod digest;
 mod encode;
 mod error;
 mod frame;
+mod half_float;
+mod range_flags;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod wire_rows;
+mod wkb;
 
 use std::collections::VecDeque;
 
@@ -431,6 +434,7 @@ fn exceptions(
 ) -> Vec<Exception> {
     notes.refused.sort_unstable_by_key(|error| error.row);
     notes.refused.dedup_by_key(|error| error.row);
+    notes.forget_restated(fields);
     let refused = notes.refused.drain(..);
     let exception = |error: FieldError| {
         Some(Exception {

@@ -8,10 +8,16 @@ mod boolean;
 mod bytes;
 mod enumeration;
 mod fixed;
+mod list;
 mod numeric;
+mod parts;
+mod shape;
+mod structure;
 mod time;
 mod uuid;
 mod validity;
+mod vector;
+mod wkb;
 
 use arrow_array::ArrayRef;
 
@@ -66,6 +72,20 @@ impl Notes {
         }
     }
 
+    /// Drops what was restated within the refused values of a column, which are in order of row:
+    /// they are kept beside the column just as they came.
+    pub(super) fn forget_restated(&mut self, fields: Fields<'_>) {
+        let Self { refused, restated } = self;
+        restated.retain(|one| {
+            let until = refused.partition_point(|error| fields.start_of(error.row) <= one.at);
+            let before = until.checked_sub(1).map(|last| refused[last].row);
+            before.is_none_or(|row| {
+                let length = fields.value_at(row).map_or(0, <[u8]>::len);
+                one.at as usize >= fields.start_of(row) as usize + 4 + length
+            })
+        });
+    }
+
     /// Forgets everything, and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.refused.clear();
@@ -97,6 +117,30 @@ pub(super) fn column_decoder(codec: &Codec) -> Box<dyn ColumnDecoder> {
         Codec::Timestamp { utc } => time::timestamp_decoder(*utc),
         Codec::UuidText => Box::new(uuid::UuidDecoder::default()),
         Codec::Enum { labels } => Box::new(enumeration::EnumDecoder::new(labels)),
+        nested => nested_decoder(nested),
+    }
+}
+
+/// The decoder of a wire form with parts.
+fn nested_decoder(codec: &Codec) -> Box<dyn ColumnDecoder> {
+    match codec {
+        Codec::Array {
+            element_oid,
+            element,
+        } => list::array_decoder(codec, *element_oid, element),
+        Codec::Composite { attributes } => {
+            Box::new(structure::CompositeDecoder::new(codec, attributes))
+        }
+        Codec::Range { bound } => Box::new(structure::RangeDecoder::new(codec, bound)),
+        Codec::Multirange { bound } => list::multirange_decoder(codec, bound),
+        Codec::Hstore => Box::new(list::HstoreDecoder::new(codec)),
+        Codec::Doubles(_) => Box::new(shape::DoublesDecoder::new(codec)),
+        Codec::Path => Box::new(shape::PathDecoder::new(codec)),
+        Codec::Polygon => Box::new(shape::PolygonDecoder::new(codec)),
+        Codec::Wkb { srid, .. } => Box::new(wkb::WkbDecoder::new(*srid)),
+        Codec::Vector { fixed } => vector::vector_decoder(codec, *fixed),
+        Codec::Halfvec { half, fixed } => vector::halfvec_decoder(codec, *half, *fixed),
+        Codec::Sparsevec => Box::new(vector::SparsevecDecoder::new(codec)),
         other => not_yet(other),
     }
 }
@@ -158,6 +202,12 @@ impl<'a> Fields<'a> {
             };
             (index * GROUP_ROWS, group)
         })
+    }
+
+    /// Where the length word of `row` lies in the block; [`ABSENT`] when there is no such row.
+    fn start_of(&self, row: usize) -> u32 {
+        let start = self.starts.get(row * self.columns);
+        start.copied().unwrap_or(ABSENT)
     }
 
     /// The value in `row`; `None` when it is NULL or there is no such row.

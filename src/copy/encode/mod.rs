@@ -7,11 +7,18 @@
 
 mod bytes;
 mod fixed;
+mod list;
+mod parts;
+mod shape;
 mod staged;
+mod structure;
+mod vector;
+mod wkb;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 
+use self::staged::StagedEncoder;
 use super::Exception;
 use super::error::{CopyError, CopyErrorKind, FieldError};
 use crate::mapping::{Codec, TableMapping};
@@ -62,6 +69,28 @@ fn column_encoder(codec: &Codec) -> Box<dyn ColumnEncoder> {
         Codec::Text | Codec::Json => Box::new(bytes::BytesEncoder::text()),
         Codec::Jsonb { .. } | Codec::VersionedText => Box::new(bytes::BytesEncoder::versioned()),
         Codec::Bytes => Box::new(bytes::BytesEncoder::binary()),
+        nested => nested_encoder(nested),
+    }
+}
+
+/// The encoder of a codec with parts.
+fn nested_encoder(codec: &Codec) -> Box<dyn ColumnEncoder> {
+    match codec {
+        Codec::Array {
+            element_oid,
+            element,
+        } => Box::new(list::ListEncoder::array(*element_oid, element)),
+        Codec::Composite { attributes } => Box::new(structure::CompositeEncoder::new(attributes)),
+        Codec::Range { bound } => Box::new(structure::RangeEncoder::new(bound)),
+        Codec::Multirange { bound } => Box::new(list::ListEncoder::multirange(bound)),
+        Codec::Hstore => Box::new(list::HstoreEncoder::new()),
+        Codec::Doubles(names) => StagedEncoder::boxed(shape::DoublesStage::new(names)),
+        Codec::Path => StagedEncoder::boxed(shape::PathStage::default()),
+        Codec::Polygon => StagedEncoder::boxed(shape::PolygonStage::default()),
+        Codec::Wkb { srid, .. } => StagedEncoder::boxed(wkb::WkbStage::new(*srid)),
+        Codec::Vector { fixed } => vector::vector_encoder(*fixed),
+        Codec::Halfvec { half, fixed } => vector::halfvec_encoder(*half, *fixed),
+        Codec::Sparsevec => StagedEncoder::boxed(vector::SparsevecStage::default()),
         other => not_yet(other),
     }
 }
