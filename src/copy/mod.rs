@@ -15,7 +15,9 @@ mod range_flags;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod wire_rows;
+pub(crate) mod wire_rows;
+#[cfg(test)]
+pub(crate) mod wire_values;
 mod wkb;
 
 use std::collections::VecDeque;

@@ -1,6 +1,7 @@
 //! The decoder held against the manual: every type, every cut, hostile bytes.
 
 mod frames;
+mod nested;
 mod values;
 
 use arrow_array::RecordBatch;
