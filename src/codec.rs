@@ -21,3 +21,6 @@ pub use crate::mapping::{
 pub use crate::options::{Compression, MapTo, OnUnrepresentable, Profile};
 pub use crate::pg_type::{Attribute, NumericModifier, PgType, TextReason, TypeRef};
 pub use crate::table::Column;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The decoder held against the manual: every type, every cut, hostile bytes.
 
 mod frames;
+mod geometry;
 mod nested;
 mod values;
 
