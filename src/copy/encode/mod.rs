@@ -9,14 +9,21 @@ mod bytes;
 mod decimal;
 mod enumeration;
 mod fixed;
+mod list;
+mod parts;
+mod shape;
 mod shown;
 mod staged;
 mod structs;
+mod structure;
 mod time;
+mod vector;
+mod wkb;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 
+use self::staged::StagedEncoder;
 use super::Exception;
 use super::error::{CopyError, CopyErrorKind, FieldError};
 use crate::mapping::{Codec, TableMapping};
@@ -96,12 +103,22 @@ fn column_encoder(codec: &Codec) -> Box<dyn ColumnEncoder> {
         Codec::Macaddr => shown::macaddr_encoder(),
         Codec::Macaddr8 => shown::macaddr8_encoder(),
         Codec::BitString => shown::bit_string_encoder(),
-        other => not_yet(other),
+        Codec::Array {
+            element_oid,
+            element,
+        } => Box::new(list::ListEncoder::array(*element_oid, element)),
+        Codec::Composite { attributes } => Box::new(structure::CompositeEncoder::new(attributes)),
+        Codec::Range { bound } => Box::new(structure::RangeEncoder::new(bound)),
+        Codec::Multirange { bound } => Box::new(list::ListEncoder::multirange(bound)),
+        Codec::Hstore => Box::new(list::HstoreEncoder::new()),
+        Codec::Doubles(names) => StagedEncoder::boxed(shape::DoublesStage::new(names)),
+        Codec::Path => StagedEncoder::boxed(shape::PathStage::default()),
+        Codec::Polygon => StagedEncoder::boxed(shape::PolygonStage::default()),
+        Codec::Wkb { srid, .. } => StagedEncoder::boxed(wkb::WkbStage::new(*srid)),
+        Codec::Vector { fixed } => vector::vector_encoder(*fixed),
+        Codec::Halfvec { half, fixed } => vector::halfvec_encoder(*half, *fixed),
+        Codec::Sparsevec => StagedEncoder::boxed(vector::SparsevecStage::default()),
     }
-}
-
-fn not_yet(codec: &Codec) -> Box<dyn ColumnEncoder> {
-    unimplemented!("{codec:?}")
 }
 
 /// Encodes batches of one table as rows of binary COPY.

@@ -2,6 +2,8 @@
 
 mod cuts;
 mod frames;
+mod geometry;
+mod nested;
 mod scalars;
 mod values;
 
