@@ -13,7 +13,7 @@ use super::parquet_type::{Leaf, ParquetType};
 
 /// A reader of Parquet files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "lowercase")]
 pub enum Reader {
     /// DuckDB
     DuckDb,
