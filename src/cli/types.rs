@@ -97,7 +97,7 @@ fn table(rows: &[TypeRow], profiles: &[Profile], width: Option<usize>) -> String
             });
             let head = [
                 row.name.to_owned(),
-                landing.parquet.to_string(),
+                landing.parquet.brief(),
                 landing.cannot_hold.join("; "),
                 row.map.join(", "),
             ];

@@ -193,9 +193,9 @@ types! {
         Numeric(_) =>
             "numeric(9,2)": numeric(9, 2),
             "numeric(38,10)": numeric(38, 10),
-            "numeric(50,10), 38 < p <= 76": numeric(50, 10),
+            "numeric(50,10), any p of 39 to 76": numeric(50, 10),
             "numeric without precision": Numeric(None),
-            "numeric(100,2), p > 76; numeric(5,-2); numeric(2,5)": numeric(100, 2);
+            "numeric(100,2), any p > 76, s < 0 or s > p": numeric(100, 2);
         Money { .. } => "money (scale of lc_monetary)": Money { scale: 2 };
     }
     "Text and bytes" {

@@ -95,6 +95,17 @@ impl ParquetType {
         }
     }
 
+    /// Its name with the fields of structs left out.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Leaf(leaf) => leaf.to_string(),
+            Self::List(element) => format!("list<{}>", element.brief()),
+            Self::Map(key, value) => format!("map<{}, {}>", key.brief(), value.brief()),
+            Self::Struct(_) => "struct<…>".to_owned(),
+        }
+    }
+
     /// All leaves, in order.
     #[must_use]
     pub fn leaves(&self) -> Vec<Leaf> {

@@ -2,9 +2,7 @@
 
 use std::fmt::Write;
 
-use pgsluice::codec::{
-    Basis, Landing, ParquetType, Profile, Reader, TypeRow, notes, reading, sources,
-};
+use pgsluice::codec::{Basis, Landing, ParquetType, Profile, Reader, TypeRow, notes, sources};
 
 use super::{cell, landing};
 
@@ -22,8 +20,8 @@ written by `pgsluice types --format markdown`, from the code that maps: a test c
 - A value that its column *cannot hold* stops the run. `--on-unrepresentable exceptions` writes
   NULL and keeps the exact value under `_exceptions/`; `--on-unrepresentable text` maps such
   columns as text.
-- `--map column=TYPE` changes one column. A number of decimals given so holds every value that fits
-  P and S exactly, and never rounds.
+- `--map column=TYPE` changes one column. `decimal(P,S)` holds every number that fits it exactly,
+  and never rounds.
 - `FIXED(n)` is `FIXED_LEN_BYTE_ARRAY` of n bytes. Lists, maps and structs are Parquet's `LIST` and
   `MAP` groups and plain groups.
 ";
@@ -36,6 +34,11 @@ DuckDB 1.5 and Spark 4.3 on such files; the tests of this repository read whole 
 DuckDB, Polars, pyarrow and Spark. Trino, BigQuery and Snowflake were not run: their columns, and
 what is said of Spark 3.5, are what their documentation, source or issues say. *not documented*
 means that these say nothing.
+
+pyarrow reads every type here. Polars refuses a file with a decimal of more than 38 digits, and
+shows UUID as binary. Python's own dates and times end with the years 1 and 9999: neither library
+can turn values beyond into them.
+
 ";
 
 /// The page for these profiles.
@@ -47,7 +50,9 @@ pub(super) fn page(rows: &[TypeRow], profiles: &[Profile]) -> String {
     }
     through_text(&mut page, rows);
     page += "\n## What readers make of it\n\nBy Parquet type, with the PostgreSQL types that become \
-             it. The labels are explained below.\nTrino's column is the type to declare.\n";
+             it. The labels are explained below.\nStructs \
+             are shown without their fields, each of which is what its own type is. Trino's \
+             column is\nthe type to declare.\n";
     let mut used = Vec::new();
     for (at, profile) in profiles.iter().enumerate() {
         let rows = super::shown(rows, profiles, at);
@@ -86,9 +91,13 @@ fn becomes(page: &mut String, family: &str, rows: &[TypeRow], profiles: &[Profil
                 .map(|profile| (profile, part(landing(row, *profile))));
             let first = parts.next().map(|(_, part)| part).unwrap_or_default();
             let others = parts.filter(|(_, part)| *part != first);
-            let others = others.map(|(profile, part)| format!("<br>{profile}: {part}"));
-            let others: String = others.collect();
-            first + &others
+            let others = others.map(|(profile, part)| match part.as_str() {
+                "" => format!("{profile}: nothing"),
+                part => format!("{profile}: {part}"),
+            });
+            let parts = std::iter::once(first.clone()).chain(others);
+            let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+            parts.join("<br>")
         };
         let cells = [
             row.name.to_owned(),
@@ -158,7 +167,7 @@ fn from(page: &mut String, reader: Reader) {
         .map(|source| format!("[{}]({})", source.title, source.url))
         .collect();
     let pages = pages.join(", ");
-    line(page, &format!("\n- {}: {basis} {pages}.", reader.name()));
+    line(page, &format!("- {}: {basis} {pages}.", reader.name()));
 }
 
 fn line(page: &mut String, line: &str) {
