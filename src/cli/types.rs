@@ -5,6 +5,7 @@
 
 mod markdown;
 
+use console::truncate_str;
 use pgsluice::Result;
 use pgsluice::codec::{Landing, Profile, Reader, TypeRow, matrix, notes, reading, sources};
 use serde_json::{Map, Value, json};
@@ -15,6 +16,9 @@ use super::grid::Grid;
 use super::layers::Layers;
 use super::report::{self, line_to};
 use super::resolve::{self, Display, Output};
+
+/// Cells of a terminal that a type's name may take.
+const NAME_WIDTH: usize = 34;
 
 /// How the types are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,8 +99,12 @@ fn table(rows: &[TypeRow], profiles: &[Profile], width: Option<usize>) -> String
                 used.extend(notes);
                 cell
             });
+            let name = match width {
+                Some(_) => truncate_str(row.name, NAME_WIDTH, "…"),
+                None => row.name.into(),
+            };
             let head = [
-                row.name.to_owned(),
+                name.into_owned(),
                 landing.parquet.brief(),
                 landing.cannot_hold.join("; "),
                 row.map.join(", "),

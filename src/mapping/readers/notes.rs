@@ -49,7 +49,7 @@ const NOTES: [Note; 28] = [
     note("D2", "The latest microsecond, 294247-01-10 04:00:54.775807, is DuckDB's own infinity and shown so."),
     note("D3", "The text of instants some hundred thousand years ahead is a millisecond off; epoch_us() is right."),
     note("S1", "Spark does not open the file, not even for its other columns, unless the schema is given by hand: with the column as binary it reads the bytes, and one left out does no harm."),
-    note("S2", "As S1, but no schema reads the column: Spark's decimals end at 38 digits."),
+    note("S2", "As S1: Spark's decimals end at 38 digits, and as binary the column is the bytes of the unscaled numbers."),
     note("S3", "Spark 3.5 does not open the file. Spark 4.3 does with spark.sql.timeType.enabled, and then fails at 24:00:00; as bigint in a schema given by hand it reads every time, in microseconds."),
     note("S4", "Spark 3.5 stops at dates before 1582-10-15 unless spark.sql.parquet.datetimeRebaseModeInRead is CORRECTED, which is right for these files and the default since Spark 4.0."),
     note("S5", "As S4, for instants before 1900-01-01. They are shown in the session's time zone."),
