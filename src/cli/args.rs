@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Show the datasets under a URL, from their manifests alone
     #[command(after_long_help = help::STATUS)]
     Status(StatusArgs),
+    /// Show what each PostgreSQL type becomes, and what readers make of it
+    #[command(after_long_help = help::TYPES)]
+    Types(TypesArgs),
     /// Print a completion script for a shell
     #[command(after_long_help = help::COMPLETIONS)]
     Completions {
@@ -62,6 +65,16 @@ pub(crate) struct StatusArgs {
     pub(crate) url: Option<String>,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
+}
+
+#[derive(Args, Default)]
+pub(crate) struct TypesArgs {
+    /// Only this profile: portable or native [default: both]
+    #[arg(long, value_name = "PROFILE", value_parser = PossibleValuesParser::new(["portable", "native"]))]
+    pub(crate) profile: Option<String>,
+    /// The form [default: table, or json with --output json]
+    #[arg(long, value_name = "FORMAT", value_parser = format_values())]
+    pub(crate) format: Option<String>,
 }
 
 /// What `export` and `plan` take.
@@ -229,6 +242,14 @@ fn output_values() -> PossibleValuesParser {
     PossibleValuesParser::new([
         PossibleValue::new("table").help("For people; fits the terminal, plain in a pipe"),
         PossibleValue::new("json").help("One document, of a success or an error"),
+    ])
+}
+
+fn format_values() -> PossibleValuesParser {
+    PossibleValuesParser::new([
+        PossibleValue::new("table").help("For people; a narrow terminal shows fewer columns"),
+        PossibleValue::new("markdown").help("The page that stands in docs/types.md"),
+        PossibleValue::new("json").help("One document, with nested types in full"),
     ])
 }
 

@@ -23,6 +23,9 @@ Examples:
   # What is there?
   pgsluice status s3://lake/shop
 
+  # What does each PostgreSQL type become?
+  pgsluice types
+
 Settings:
   Each flag can also stand in the environment, as PGSLUICE_ and its name (--chunk-rows is
   PGSLUICE_CHUNK_ROWS), or in the TOML file of --config (chunk-rows = 1000000).
@@ -84,6 +87,19 @@ Examples:
 Exit codes:
   0 done, 1 internal, 2 usage or configuration, 4 storage, 130 stopped.
   A dataset that is not complete is not an error: see its state.";
+
+pub(crate) const TYPES: &str = "\
+Examples:
+  # What becomes of my types, and what does Spark see?
+  pgsluice types
+  pgsluice types --profile native | grep uuid
+
+  # For a script: every type that some reader refuses under the native profile
+  pgsluice types --profile native --format json |
+      jq -r '.types[] | select([.profiles.native.readers[].opens] | any(. == false)) | .name'
+
+Exit codes:
+  0 done, 1 internal, 2 usage or configuration.";
 
 pub(crate) const COMPLETIONS: &str = "\
 Examples:

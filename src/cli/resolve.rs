@@ -7,11 +7,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use pgsluice::codec::Profile;
 use pgsluice::{ExportOptions, Result, TableSelector};
 
-use super::args::{DisplayArgs, JobArgs, StatusArgs, StoreArgs};
+use super::args::{DisplayArgs, JobArgs, StatusArgs, StoreArgs, TypesArgs};
 use super::layers::{Layers, Origin, Setting, config};
 use super::secrets;
+use super::types::Format;
 
 /// What `export` and `plan` work on. Not `Debug`: it may hold secrets.
 pub(crate) struct Job {
@@ -121,6 +123,23 @@ pub(crate) fn status(args: &StatusArgs, layers: &Layers<'_>) -> Result<(Target, 
     let missing =
         || config("no URL given").with_advice("name a dataset, or a folder above datasets");
     Ok((target.ok_or_else(missing)?, warnings))
+}
+
+/// What `types` shows: one profile or both, and how.
+///
+/// # Errors
+///
+/// `Config`, naming where the bad value stood.
+pub(crate) fn types(args: &TypesArgs, layers: &Layers<'_>) -> Result<(Option<Profile>, Format)> {
+    let formats = [
+        ("table", Format::Table),
+        ("markdown", Format::Markdown),
+        ("json", Format::Json),
+    ];
+    let profile = layers.one("profile", args.profile.as_deref())?;
+    let profile = profile.map(|setting| library(&setting)).transpose()?;
+    let format = choice(layers.one("format", args.format.as_deref())?, &formats)?;
+    Ok((profile, format))
 }
 
 /// A flag that may be given as `--flag`, `--flag=BOOL`, or in a layer below.

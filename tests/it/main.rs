@@ -17,4 +17,5 @@ mod rig;
 mod scenario;
 mod snapshots;
 mod traps;
+mod types_page;
 mod values;
