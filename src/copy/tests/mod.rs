@@ -3,6 +3,7 @@
 mod frames;
 mod geometry;
 mod nested;
+mod nested_faults;
 mod values;
 
 use arrow_array::RecordBatch;
