@@ -17,7 +17,7 @@ pub(super) struct Decoded {
 }
 
 fn decode_all(mapping: &TableMapping, bytes: &[u8], cut: usize) -> Result<Decoded, CopyError> {
-    let mut decoder = CopyDecoder::new(mapping, limits(cut, 1000));
+    let mut decoder = CopyDecoder::new(mapping, limits(cut, 1 << 20));
     let mut batches = Vec::new();
     decoder.push(bytes)?;
     while let Some(batch) = decoder.take_batch()? {
