@@ -9,6 +9,7 @@ mod decode;
 mod digest;
 mod encode;
 mod error;
+mod form;
 mod frame;
 mod half_float;
 mod range_flags;

@@ -4,16 +4,23 @@
 //! family, one exhaustive factory. A decoder sees one column of a block at a time, so each has
 //! one tight loop without dispatch. Framing is `frame`'s, the choice of types is `mapping`'s.
 
+mod bits;
 mod boolean;
 mod bytes;
+mod decimal;
 mod enumeration;
 mod fixed;
+mod fixed_binary;
 mod list;
-mod numeric;
+mod magnitude;
+mod network;
+mod numeric_text;
 mod parts;
 mod shape;
+mod structs;
 mod structure;
 mod time;
+mod unsigned;
 mod uuid;
 mod validity;
 mod vector;
@@ -102,28 +109,37 @@ pub(super) fn column_decoder(codec: &Codec) -> Box<dyn ColumnDecoder> {
         Codec::Int32 => fixed::int32_decoder(),
         Codec::Int64 => fixed::int64_decoder(),
         Codec::Oid => fixed::oid_decoder(),
+        Codec::UInt32 => fixed::uint32_decoder(),
+        Codec::Xid8Text => unsigned::xid8_decoder(),
+        Codec::LsnText => unsigned::lsn_decoder(),
+        Codec::Bytes8 => fixed_binary::bytes8_decoder(),
         Codec::Float32 => fixed::float32_decoder(),
         Codec::Float64 => fixed::float64_decoder(),
         Codec::Decimal {
             precision,
             scale,
             restate,
-        } => Box::new(numeric::DecimalDecoder::new(*precision, *scale, *restate)),
+        } => decimal::decimal_decoder(*precision, *scale, *restate),
+        Codec::NumericText => Box::new(numeric_text::NumericTextDecoder::default()),
+        Codec::Money { scale } => fixed::money_decoder(*scale),
         Codec::Text | Codec::Json => Box::new(bytes::TextDecoder::text()),
         Codec::Jsonb { .. } | Codec::VersionedText => Box::new(bytes::TextDecoder::versioned()),
         Codec::Bytes => Box::new(bytes::BytesDecoder::default()),
         Codec::Date => time::date_decoder(),
         Codec::Time => time::time_decoder(),
+        Codec::Time64 => time::time64_decoder(),
+        Codec::Timetz => structs::timetz_decoder(),
         Codec::Timestamp { utc } => time::timestamp_decoder(*utc),
+        Codec::Interval => structs::interval_decoder(),
         Codec::UuidText => Box::new(uuid::UuidDecoder::default()),
+        Codec::Uuid => fixed_binary::uuid_decoder(),
+        Codec::UuidFromText => fixed_binary::uuid_from_text_decoder(),
         Codec::Enum { labels } => Box::new(enumeration::EnumDecoder::new(labels)),
-        nested => nested_decoder(nested),
-    }
-}
-
-/// The decoder of a wire form with parts.
-fn nested_decoder(codec: &Codec) -> Box<dyn ColumnDecoder> {
-    match codec {
+        Codec::Inet => Box::new(network::NetworkDecoder::inet()),
+        Codec::Cidr => Box::new(network::NetworkDecoder::cidr()),
+        Codec::Macaddr => network::macaddr_decoder(),
+        Codec::Macaddr8 => network::macaddr8_decoder(),
+        Codec::BitString => Box::new(bits::BitStringDecoder::default()),
         Codec::Array {
             element_oid,
             element,
@@ -141,12 +157,7 @@ fn nested_decoder(codec: &Codec) -> Box<dyn ColumnDecoder> {
         Codec::Vector { fixed } => vector::vector_decoder(codec, *fixed),
         Codec::Halfvec { half, fixed } => vector::halfvec_decoder(codec, *half, *fixed),
         Codec::Sparsevec => Box::new(vector::SparsevecDecoder::new(codec)),
-        other => not_yet(other),
     }
-}
-
-fn not_yet(codec: &Codec) -> Box<dyn ColumnDecoder> {
-    unimplemented!("{codec:?}")
 }
 
 /// One column of a block.

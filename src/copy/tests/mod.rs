@@ -1,9 +1,11 @@
 //! The decoder held against the manual: every type, every cut, hostile bytes.
 
+mod cuts;
 mod frames;
 mod geometry;
 mod nested;
 mod nested_faults;
+mod scalars;
 mod values;
 
 use arrow_array::RecordBatch;
