@@ -56,6 +56,10 @@ Examples:
   pgsluice export --table events --columns id,at,kind --where \"at >= '2026-01-01'\" \\
       --chunk-by key:id --to gs://lake/events --layout ''
 
+  # NULL where a column cannot hold a value, and the exact value under _exceptions/
+  pgsluice export --table events --map amount=decimal(20,4) --on-unrepresentable exceptions \\
+      --to ./lake
+
   # For a scheduler: settings in a file, a JSON report, JSON logs
   pgsluice export --config shop.toml --output json --log-format json
 

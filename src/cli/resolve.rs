@@ -3,12 +3,12 @@
 //! Owns the parsing of values, once, wherever they stood, and what can be refused before any I/O.
 //! Limits and defaults are the library's.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use pgsluice::codec::Profile;
-use pgsluice::{ExportOptions, Result, TableSelector};
+use pgsluice::{ExportOptions, MapTo, Profile, Result, TableSelector};
 
 use super::args::{DisplayArgs, JobArgs, StatusArgs, StoreArgs, TypesArgs};
 use super::layers::{Layers, Origin, Setting, config};
@@ -157,6 +157,7 @@ pub(crate) fn switch(name: &'static str, flag: Option<&str>, layers: &Layers<'_>
 fn options(args: &JobArgs, layers: &Layers<'_>) -> Result<ExportOptions> {
     let mut options = ExportOptions::new(tables(&args.source.table, layers)?);
     fill_source(&mut options, args, layers)?;
+    fill_types(&mut options, args, layers)?;
     fill_chunks(&mut options, args, layers)?;
     fill_file(&mut options, args, layers)?;
     let run = &args.run;
@@ -187,6 +188,15 @@ fn fill_source(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>)
     set(&mut options.layout, layout, |setting| {
         Ok(setting.text.clone())
     })
+}
+
+fn fill_types(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>) -> Result<()> {
+    let types = &args.types;
+    let profile = layers.one("profile", types.profile.as_deref())?;
+    set(&mut options.profile, profile, library)?;
+    options.maps = maps(&types.map, layers)?;
+    let what = layers.one("on-unrepresentable", types.on_unrepresentable.as_deref())?;
+    set(&mut options.on_unrepresentable, what, library)
 }
 
 fn fill_chunks(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>) -> Result<()> {
@@ -312,6 +322,50 @@ fn names(settings: Vec<Setting>) -> Result<Vec<String>> {
         }
     }
     Ok(names)
+}
+
+/// `COLUMN=TYPE`: the last `=` ends the column's exact name.
+fn maps(flags: &[String], layers: &Layers<'_>) -> Result<BTreeMap<String, MapTo>> {
+    let mut maps = BTreeMap::new();
+    for setting in layers.many("map", flags)? {
+        // A flag is one choice, whatever its column is called; a variable can only list several.
+        let pairs = match setting.origin {
+            Origin::Env(_) => split_choices(&setting.text),
+            _ => vec![setting.text.as_str()],
+        };
+        for pair in pairs {
+            let expected = "COLUMN=TYPE, such as amount=decimal(20,4)";
+            let (column, to) = pair.rsplit_once('=').ok_or_else(|| setting.bad(expected))?;
+            let to: MapTo = library(&Setting {
+                origin: setting.origin.clone(),
+                text: to.to_owned(),
+            })?;
+            if column.is_empty() {
+                return Err(setting.bad(expected));
+            }
+            if maps.insert(column.to_owned(), to).is_some() {
+                return Err(config(format!(
+                    "{}: column {column:?} is given twice",
+                    setting.origin
+                )));
+            }
+        }
+    }
+    Ok(maps)
+}
+
+/// Splits at commas outside of parentheses.
+fn split_choices(text: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    let at_comma = |c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    };
+    text.split(at_comma).collect()
 }
 
 /// Splits at commas outside of double quotes.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a scenario fails by panicking")]
 
+mod catalog;
 mod cli;
 mod connect;
 mod kill;
