@@ -14,9 +14,10 @@ use futures::{StreamExt, stream};
 use super::change::{InvariantError, apply, extend};
 use super::check::check;
 use super::model::{
-    Change, Dataset, Entry, EntryHeader, ExportConfig, MAX_PLAN_CHUNKS, Open, PlanStart, State,
-    VERSION, WriterInfo,
+    Change, Dataset, Entry, ExportConfig, MAX_PLAN_CHUNKS, Open, PlanStart, State, VERSION,
+    WriterInfo,
 };
+use super::seal::EntryHeader;
 use crate::chunk::{Chunk, ChunkId, Plan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::snapshot::Snapshot;

@@ -9,6 +9,7 @@ mod consolidated;
 mod lease;
 mod log;
 mod model;
+mod seal;
 #[cfg(test)]
 mod tests;
 mod upkeep;
