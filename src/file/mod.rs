@@ -7,6 +7,7 @@ mod encoder;
 mod footer;
 mod pages;
 mod properties;
+mod reader;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -14,4 +15,5 @@ mod tests;
 pub use self::encoder::{FileSummary, ParquetEncoder};
 pub use self::footer::{Footer, FooterSummary, read_footer};
 pub use self::properties::ParquetOptions;
+pub use self::reader::{FooterRead, IntegerStatistics, ObjectFooter, ObjectReader};
 pub use self::sink::Sha256Digest;

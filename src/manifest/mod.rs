@@ -3,6 +3,7 @@
 //! Owns the log's entries, their fold into a [`Dataset`], the fencing of writers and the files
 //! that a complete dataset ends with. It knows neither PostgreSQL nor Parquet.
 
+mod audit;
 mod change;
 mod check;
 mod consolidated;
@@ -14,6 +15,9 @@ mod seal;
 mod tests;
 mod upkeep;
 
+pub(crate) use self::audit::{
+    Compared, Known, LogFaultKind, audit_files, audit_log, read_consolidated,
+};
 pub(crate) use self::consolidated::finish;
 pub(crate) use self::lease::{Heartbeat, Liveness, is_alive};
 pub(crate) use self::log::{Appended, Fence, ManifestLog, OpenRequest, Opened, PlanRequest};

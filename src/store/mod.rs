@@ -4,6 +4,7 @@
 //! nothing of manifests or PostgreSQL. Keys are relative to the root, made by [`layout`], and
 //! stand in the store exactly as given.
 
+mod download;
 mod error;
 pub(crate) mod layout;
 mod log;
@@ -30,6 +31,7 @@ use sha2::{Digest, Sha256};
 use self::error::store_error;
 use crate::error::{Error, ErrorKind, Result};
 
+pub(crate) use self::download::{Download, PIECE_BYTES};
 pub(crate) use self::log::{AppendLog, Appended};
 pub(crate) use self::upload::{PARTS_IN_FLIGHT, Upload};
 
