@@ -76,7 +76,9 @@ impl ObjectFooter {
         let groups = groups(&metadata)
             .ok_or_else(|| damaged("the stored object's row groups do not follow each other"))?;
         let arrow = ArrowReaderMetadata::try_new(Arc::clone(&metadata), ArrowReaderOptions::new())
-            .map_err(|error| damaged("the stored object's schema is unreadable").with_source(error))?;
+            .map_err(|error| {
+                damaged("the stored object's schema is unreadable").with_source(error)
+            })?;
         Ok(FooterRead::Read(Box::new(Self {
             metadata,
             arrow,

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::change::{InvariantError, apply};
 use super::check::check;
-use super::consolidated::{Consolidated, ManifestFrames, success_bytes};
+use super::consolidated::{Consolidated, ManifestFrames, Success, success_bytes};
 use super::model::{Change, ChunkEntry, Dataset, Entry, ExportConfig, Open, PlanStart, VERSION};
 use crate::chunk::{ChunkId, PlannedRelation};
 use crate::error::{Error, ErrorKind, Result};
@@ -163,7 +163,8 @@ impl LogAudit {
         let entry = match read {
             Ok(Some(bytes)) => Entry::from_bytes(seq, &bytes),
             Ok(None) => {
-                let message = format!("manifest log entry {seq} is missing, and later ones are not");
+                let message =
+                    format!("manifest log entry {seq} is missing, and later ones are not");
                 let error = Error::new(ErrorKind::Conflict, message);
                 return self.fault(seq, LogFaultKind::Missing, error);
             }
@@ -291,41 +292,50 @@ fn first_difference(one: &[u8], other: &[u8]) -> Option<u64> {
     Some(place as u64)
 }
 
-/// What a sound `manifest.json` tells of a dataset whose log is damaged: sound means that it is
-/// the one whose hash `_SUCCESS` holds. Holds it all in memory.
+/// What the files at a dataset's end tell where its log is damaged.
+#[derive(Debug)]
+pub(crate) enum Consolidation {
+    /// `manifest.json` is the one whose hash `_SUCCESS` holds: all that the log told.
+    Sound(Box<Known>),
+    /// It is not.
+    Unsound,
+    /// One of the two is missing.
+    Absent,
+}
+
+/// Reads `manifest.json` and holds it against `_SUCCESS`. Holds it all in memory.
 ///
 /// # Errors
 ///
 /// The store's, classified.
-pub(crate) async fn read_consolidated(root: &Root) -> Result<Option<Known>> {
-    #[derive(serde::Deserialize)]
-    struct Success {
-        manifest_sha256: String,
-    }
-    let Some((_, success)) = root.get_tail(SUCCESS, MAX_SUCCESS_BYTES).await? else {
-        return Ok(None);
+pub(crate) async fn read_consolidated(root: &Root) -> Result<Consolidation> {
+    let success = root.get_tail(SUCCESS, MAX_SUCCESS_BYTES).await?;
+    let manifest = root.get(MANIFEST).await?;
+    let (Some((_, success)), Some(manifest)) = (success, manifest) else {
+        return Ok(Consolidation::Absent);
     };
     let Ok(success) = serde_json::from_slice::<Success>(&success) else {
-        return Ok(None);
+        return Ok(Consolidation::Unsound);
     };
-    let Some(bytes) = root.get(MANIFEST).await? else {
-        return Ok(None);
-    };
-    if hex(&Sha256::digest(&bytes)) != success.manifest_sha256 {
-        return Ok(None);
+    if hex(&Sha256::digest(&manifest)) != success.manifest_sha256 {
+        return Ok(Consolidation::Unsound);
     }
-    let read = serde_json::from_slice::<Consolidated>(&bytes).ok();
-    let read = read.filter(|read| read.version == VERSION);
-    Ok(read.map(|read| Known {
-        config: Some(read.config),
-        schema: Some(read.schema),
-        relations: read.relations,
-        epoch: read.epoch,
-        snapshots: read.snapshots,
-        chunks: read
-            .chunks
-            .into_iter()
-            .map(|entry| (entry.chunk, entry))
-            .collect(),
-    }))
+    match serde_json::from_slice::<Consolidated>(&manifest) {
+        Ok(read) if read.version == VERSION => Ok(Consolidation::Sound(Box::new(read.into()))),
+        _ => Ok(Consolidation::Unsound),
+    }
+}
+
+impl From<Consolidated> for Known {
+    fn from(read: Consolidated) -> Self {
+        let chunks = read.chunks.into_iter();
+        Self {
+            config: Some(read.config),
+            schema: Some(read.schema),
+            relations: read.relations,
+            epoch: read.epoch,
+            snapshots: read.snapshots,
+            chunks: chunks.map(|entry| (entry.chunk, entry)).collect(),
+        }
+    }
 }

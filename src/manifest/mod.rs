@@ -16,7 +16,8 @@ mod tests;
 mod upkeep;
 
 pub(crate) use self::audit::{
-    Compared, Known, LogFaultKind, audit_files, audit_log, read_consolidated,
+    Compared, Consolidation, FilesAudit, Known, LogAudit, LogFaultKind, audit_files, audit_log,
+    read_consolidated,
 };
 pub(crate) use self::consolidated::finish;
 pub(crate) use self::lease::{Heartbeat, Liveness, is_alive};

@@ -10,7 +10,7 @@ use super::{ObjectInfo, Root};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes of one piece.
-pub(crate) const PIECE_BYTES: u64 = 8 << 20;
+const PIECE_BYTES: u64 = 8 << 20;
 
 /// A running read of one object. Holds no piece itself; dropped, it cancels the running request.
 pub(crate) struct Download {

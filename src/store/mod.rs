@@ -31,7 +31,6 @@ use sha2::{Digest, Sha256};
 use self::error::store_error;
 use crate::error::{Error, ErrorKind, Result};
 
-pub(crate) use self::download::{Download, PIECE_BYTES};
 pub(crate) use self::log::{AppendLog, Appended};
 pub(crate) use self::upload::{PARTS_IN_FLIGHT, Upload};
 

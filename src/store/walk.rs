@@ -59,10 +59,14 @@ impl Root {
         let listed = self.store.list_with_delimiter(Some(&self.prefix)).await;
         let listed = listed.map_err(|cause| self.failed("list", "", &cause))?;
         let names = listed.objects.iter().filter_map(|o| o.location.filename());
-        let is_lost = names.into_iter().any(|name| parse_object_key(name).is_some());
+        let is_lost = names
+            .into_iter()
+            .any(|name| parse_object_key(name).is_some());
         let folders = listed.common_prefixes.into_iter();
         let folders = folders
-            .filter(|folder| descend && folder.filename() != Some(OWN_DIR) && *folder != self.prefix)
+            .filter(|folder| {
+                descend && folder.filename() != Some(OWN_DIR) && *folder != self.prefix
+            })
             .map(|prefix| Self {
                 prefix,
                 ..self.clone()
