@@ -69,7 +69,7 @@ impl<'a> ChunkCheck<'a> {
             .as_ref()
             .map_or(0, |mapping| mapping.columns.len());
         let rehash = subject.mapping.as_ref().filter(|_| !work.quick);
-        let rehash = rehash.and_then(|mapping| Rehash::new(mapping, work.against.is_some()));
+        let rehash = rehash.map(|mapping| Rehash::new(mapping, work.against.is_some(), Vec::new()));
         Self {
             work,
             subject,
@@ -272,7 +272,8 @@ impl<'a> ChunkCheck<'a> {
         if let Some(sums) = sums.filter(|_| !self.work.quick) {
             self.rows(&sums);
             if let Some(rehash) = &sums.rehash {
-                verdict.is_proven = rehash.digest().to_string() == self.entry.digest;
+                verdict.is_proven = rehash.digest().to_string() == self.entry.digest
+                    && !rehash.has_spare_exceptions();
                 verdict.row_hash = rehash.source();
                 if !verdict.is_proven {
                     self.found_of_chunk(

@@ -17,10 +17,10 @@ use super::{DatasetVerdict, SourceVerdict};
 use crate::chunk::ChunkId;
 use crate::error::Result;
 use crate::manifest::{
-    ChunkEntry, Compared, Consolidation, Dataset, FilesAudit, Known, LogAudit, LogFaultKind, State,
-    audit_files, audit_log, read_consolidated, totals_of,
+    ChunkEntry, Compared, Consolidation, Dataset, ExportConfig, FilesAudit, Known, LogAudit,
+    LogFaultKind, State, audit_files, audit_log, read_consolidated, totals_of,
 };
-use crate::mapping::map_table;
+use crate::mapping::{MappingOptions, map_table};
 use crate::store::layout::{MANIFEST, SUCCESS, log_key, parse_object_key};
 use crate::store::{ObjectInfo, Root};
 
@@ -191,8 +191,12 @@ impl Opened {
 
     /// What the chunks are held against.
     fn subject(&mut self, root: &Root) -> Subject {
-        let columns = self.known.schema.as_ref().map(|schema| &schema.columns);
-        let mapping = match columns.map(|columns| map_table(columns)) {
+        let schema = self.known.schema.as_ref().zip(self.known.config.as_ref());
+        let mapping = schema.map(|(schema, config)| {
+            let options = mapping_options(config)?;
+            map_table(&schema.columns, &options)
+        });
+        let mapping = match mapping {
             Some(Ok(mapping)) => Some(Arc::new(mapping)),
             Some(Err(error)) => {
                 let finding = Finding::error(FindingKind::SchemaUnmapped, one_line(&error));
@@ -207,6 +211,14 @@ impl Opened {
             mapping,
         }
     }
+}
+
+/// How the export mapped its types.
+fn mapping_options(config: &ExportConfig) -> Result<MappingOptions> {
+    Ok(MappingOptions {
+        profile: config.profile.parse()?,
+        ..MappingOptions::default()
+    })
 }
 
 fn log_findings(audit: &LogAudit) -> Vec<Finding> {
