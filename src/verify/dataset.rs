@@ -12,7 +12,7 @@ use futures::future::join_all;
 use super::chunk::{ChunkVerdict, Subject, verify_chunk};
 use super::finding::{Finding, FindingKind, one_line};
 use super::object::Work;
-use super::source::compare_with_source;
+use super::source::{Ours, compare_with_source};
 use super::{DatasetVerdict, SourceVerdict};
 use crate::chunk::ChunkId;
 use crate::error::Result;
@@ -49,7 +49,13 @@ pub(super) async fn verify_dataset(work: &Arc<Work>, root: &Root) -> Result<Data
         hashes.insert(chunk, verdict.row_hash);
         findings.extend(verdict.findings);
     }
-    let source = compare_with_source(work, &dataset.known, dataset.complete, &hashes).await;
+    let ours = Ours {
+        known: &dataset.known,
+        mapping: subject.mapping.as_deref(),
+        complete: dataset.complete,
+        hashes: &hashes,
+    };
+    let source = compare_with_source(work, &ours).await;
     let source: Option<SourceVerdict> = source.map(|(verdict, found)| {
         work.progress.found(found.len());
         findings.extend(found);

@@ -174,6 +174,10 @@ pub async fn verify(
 ) -> Result<VerifyReport> {
     options.validate()?;
     let start = Instant::now();
+    if let Some(source) = &options.against {
+        // A server that cannot be reached is better known before objects are read for an hour.
+        drop(source.connect(source::PURPOSE).await?);
+    }
     let roots = root.datasets_below().await?;
     progress.found_datasets(roots.len() as u64);
     let work = Arc::new(object::Work::new(options, progress));
