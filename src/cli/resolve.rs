@@ -7,9 +7,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use pgsluice::{ExportOptions, Result, TableSelector};
+use pgsluice::{ConnectOptions, ExportOptions, Result, TableSelector, VerifyOptions};
 
-use super::args::{DisplayArgs, JobArgs, StatusArgs, StoreArgs};
+use super::args::{DisplayArgs, JobArgs, StatusArgs, StoreArgs, VerifyArgs};
 use super::layers::{Layers, Origin, Setting, config};
 use super::secrets;
 
@@ -31,6 +31,16 @@ pub(crate) struct Target {
     pub(crate) url: String,
     /// `--store-option`.
     pub(crate) store_options: Vec<(String, String)>,
+}
+
+/// What `verify` works on. Not `Debug`: it may hold secrets.
+pub(crate) struct VerifyJob {
+    /// Where the datasets are.
+    pub(crate) target: Target,
+    /// The library's options.
+    pub(crate) options: VerifyOptions,
+    /// What a person should know before the work begins.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// How the command shows itself.
@@ -121,6 +131,37 @@ pub(crate) fn status(args: &StatusArgs, layers: &Layers<'_>) -> Result<(Target, 
     let missing =
         || config("no URL given").with_advice("name a dataset, or a folder above datasets");
     Ok((target.ok_or_else(missing)?, warnings))
+}
+
+/// The job of `verify`: its argument as `status` takes it.
+///
+/// # Errors
+///
+/// As [`status`] and [`job`].
+pub(crate) fn verify(args: &VerifyArgs, layers: &Layers<'_>) -> Result<VerifyJob> {
+    let place = StatusArgs {
+        url: args.url.clone(),
+        store: args.store.clone(),
+    };
+    let (target, mut warnings) = status(&place, layers)?;
+    let mut options = VerifyOptions::default();
+    options.quick = switch("quick", args.quick.as_deref(), layers)?;
+    let workers = layers.one("workers", args.workers.as_deref())?;
+    set(&mut options.workers, workers, |setting| {
+        setting.parse("a number from 1 to 64")
+    })?;
+    let timeout = layers.one("lock-timeout", args.lock_timeout.as_deref())?;
+    set(&mut options.lock_timeout, timeout, duration)?;
+    if let Some(against) = layers.one("against", args.against.as_deref())? {
+        warnings.extend(password_warning(&against));
+        options.against = Some(ConnectOptions::from_dsn(Some(&against.text))?);
+    }
+    options.validate()?;
+    Ok(VerifyJob {
+        target,
+        options,
+        warnings,
+    })
 }
 
 /// A flag that may be given as `--flag`, `--flag=BOOL`, or in a layer below.
@@ -357,9 +398,11 @@ fn target(
 fn password_warning(from: &Setting) -> Option<String> {
     let seen = matches!(from.origin, Origin::Flag(_)) && secrets::dsn_holds_password(&from.text);
     seen.then(|| {
-        "the password in --from is visible to other users of this machine: \
-         use PGPASSWORD or ~/.pgpass"
-            .to_owned()
+        format!(
+            "the password in {} is visible to other users of this machine: \
+             use PGPASSWORD or ~/.pgpass",
+            from.origin
+        )
     })
 }
 

@@ -497,3 +497,6 @@ impl ChunkReader for GroupBytes {
         Ok(bytes.slice(..length))
     }
 }
+
+#[cfg(test)]
+mod tests;
