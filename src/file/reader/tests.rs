@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{Field, Schema};
-use arrow_select::concat::concat_batches;
+use bytes::Bytes;
 
 use super::*;
-use crate::file::{ParquetEncoder, ParquetOptions};
+use crate::file::object_footer::groups;
+use crate::file::{FooterRead, IntegerStatistics, ParquetEncoder, ParquetOptions};
 
 fn batch(first: i64, rows: i64, text: impl Fn(i64) -> Option<String>) -> RecordBatch {
     let numbers = first..first + rows;
@@ -20,8 +23,18 @@ fn batch(first: i64, rows: i64, text: impl Fn(i64) -> Option<String>) -> RecordB
     RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![keys, texts]).unwrap()
 }
 
+/// The rows of batches, however they were cut.
+fn rows_of(batches: &[RecordBatch]) -> Vec<(i64, Option<String>)> {
+    let rows = batches.iter().flat_map(|batch| {
+        let keys = batch.column(0).as_primitive::<Int64Type>().values().iter();
+        let texts = batch.column(1).as_string::<i32>().iter();
+        keys.copied().zip(texts.map(|text| text.map(str::to_owned)))
+    });
+    rows.collect()
+}
+
 /// An object of several row groups, and its rows.
-fn sample(groups: i64) -> (Bytes, RecordBatch) {
+fn sample(groups: i64) -> (Bytes, Vec<(i64, Option<String>)>) {
     let batches: Vec<_> = (0..groups)
         .map(|group| {
             batch(group * 3000, 3000, |row| {
@@ -30,7 +43,7 @@ fn sample(groups: i64) -> (Bytes, RecordBatch) {
         })
         .collect();
     let object = encode(&batches, 1);
-    (object, concat_batches(&batches[0].schema(), &batches).unwrap())
+    (object, rows_of(&batches))
 }
 
 /// Each batch becomes a row group when `row_group_bytes` is 1.
@@ -74,8 +87,7 @@ fn pieces_may_be_cut_anywhere() {
     assert_eq!(footer(&object).summary().row_groups, 4);
     for piece in [1, 7, 1000, 4096, object.len() - 1, object.len()] {
         let batches = read(&object, piece).unwrap();
-        let read = concat_batches(&rows.schema(), &batches).unwrap();
-        assert_eq!(read, rows, "pieces of {piece}");
+        assert!(rows_of(&batches) == rows, "pieces of {piece}");
     }
 }
 
@@ -103,8 +115,11 @@ fn batches_stay_small_where_a_dictionary_makes_much_of_little() {
     assert!(object.len() < 200_000, "{}", object.len());
     let batches = read(&object, object.len()).unwrap();
     let largest = batches.iter().map(RecordBatch::get_array_memory_size).max();
-    assert!(largest.unwrap() < 3 * BATCH_BYTES as usize, "{largest:?}");
-    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2000);
+    assert!(largest.unwrap() < 12 << 20, "{largest:?}");
+    assert_eq!(
+        batches.iter().map(RecordBatch::num_rows).sum::<usize>(),
+        2000
+    );
 }
 
 #[test]
@@ -139,7 +154,7 @@ fn no_damaged_byte_makes_the_reader_hang_or_deliver_more() {
         while let Ok(Some(batch)) = reader.next_batch() {
             read += batch.num_rows() as u64;
         }
-        assert!(read <= claimed.max(rows.num_rows() as u64), "byte {place}");
+        assert!(read <= claimed.max(rows.len() as u64), "byte {place}");
     }
 }
 
@@ -148,7 +163,7 @@ fn row_groups_that_overlap_are_refused() {
     let (object, _) = sample(2);
     let metadata = (*footer(&object).metadata).clone();
     let mut turned = metadata.into_builder();
-    let mut groups = turned.take_row_groups();
-    groups.reverse();
-    assert!(super::groups(&turned.set_row_groups(groups).build()).is_none());
+    let mut reversed = turned.take_row_groups();
+    reversed.reverse();
+    assert!(groups(&turned.set_row_groups(reversed).build()).is_none());
 }
