@@ -9,11 +9,17 @@ mod decode;
 mod digest;
 mod encode;
 mod error;
+mod form;
 mod frame;
+mod half_float;
+mod range_flags;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod wire_rows;
+pub(crate) mod wire_rows;
+#[cfg(test)]
+pub(crate) mod wire_values;
+mod wkb;
 
 use std::collections::VecDeque;
 
@@ -431,6 +437,7 @@ fn exceptions(
 ) -> Vec<Exception> {
     notes.refused.sort_unstable_by_key(|error| error.row);
     notes.refused.dedup_by_key(|error| error.row);
+    notes.forget_restated(fields);
     let refused = notes.refused.drain(..);
     let exception = |error: FieldError| {
         Some(Exception {

@@ -1,6 +1,10 @@
 //! The decoder held against the manual: every type, every cut, hostile bytes.
 
+mod cuts;
 mod frames;
+mod geometry;
+mod nested;
+mod scalars;
 mod values;
 
 use arrow_array::RecordBatch;
