@@ -18,3 +18,4 @@ mod scenario;
 mod snapshots;
 mod traps;
 mod values;
+mod verify;
