@@ -283,8 +283,10 @@ impl Made {
     }
 
     async fn quick(&self) -> DatasetVerdict {
-        let mut options = VerifyOptions::default();
-        options.quick = true;
+        let options = VerifyOptions {
+            quick: true,
+            ..VerifyOptions::default()
+        };
         self.verdict_of(options).await
     }
 
