@@ -4,11 +4,17 @@
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+
+use super::entry::kept_exceptions;
+use super::exceptions::Exceptions;
 use super::finding::{Finding, FindingKind, one_line};
-use super::object::{StoredObject, Through, Work, look_up, read_through};
+use super::object::{StoredObject, Work, look_up, read_through};
 use super::rehash::{Rehash, RowHash};
 use super::rows::{RowSums, column_index};
 use crate::chunk::Range;
+use crate::copy::Exception;
+use crate::error::Result;
 use crate::file::{IntegerStatistics, ObjectFooter};
 use crate::manifest::{ChunkEntry, ObjectEntry};
 use crate::mapping::TableMapping;
@@ -41,6 +47,7 @@ pub(super) async fn verify_chunk(
     entry: &ChunkEntry,
 ) -> ChunkVerdict {
     let mut check = ChunkCheck::new(work, subject, entry);
+    check.exceptions().await;
     for object in &entry.objects {
         check.object(object).await;
     }
@@ -68,14 +75,12 @@ impl<'a> ChunkCheck<'a> {
             .mapping
             .as_ref()
             .map_or(0, |mapping| mapping.columns.len());
-        let rehash = subject.mapping.as_ref().filter(|_| !work.quick);
-        let rehash = rehash.map(|mapping| Rehash::new(mapping, work.against.is_some(), Vec::new()));
         Self {
             work,
             subject,
             entry,
             findings: Vec::new(),
-            sums: Some(RowSums::new(columns, key_column(subject, entry), rehash)),
+            sums: Some(RowSums::new(columns, key_column(subject, entry))),
             footer_nulls: vec![Some(0); columns],
             has_all_footers: true,
         }
@@ -102,29 +107,124 @@ impl<'a> ChunkCheck<'a> {
                 "its key is of another chunk, or of an epoch that never was",
             );
         }
-        let stored = match look_up(&self.subject.root, &object.key).await {
-            Ok(Some(stored)) => stored,
-            Ok(None) => {
-                self.found(object, FindingKind::ObjectMissing, "it is not there");
-                return self.unread(object);
-            }
-            Err(error) => {
-                self.found(object, FindingKind::ObjectUnread, one_line(&error));
-                return self.unread(object);
-            }
+        let Some(stored) = self.stored(object).await else {
+            return self.unread(object);
         };
-        if stored.info.bytes != object.bytes {
-            let message = format!(
-                "it has {} bytes, {} were committed",
-                stored.info.bytes, object.bytes
-            );
-            self.found(object, FindingKind::ObjectSize, message);
-        }
         let fits = self.footer(object, &stored.footer);
         if self.work.quick {
             self.work.progress.read_bytes(object.bytes);
         } else {
             self.read(object, stored, fits).await;
+        }
+    }
+
+    /// An object that is there, and whether its size is the committed one.
+    async fn stored(&mut self, object: &ObjectEntry) -> Option<StoredObject> {
+        let (kind, message) = match look_up(&self.subject.root, &object.key).await {
+            Ok(Some(stored)) => {
+                if stored.info.bytes != object.bytes {
+                    let (found, committed) = (stored.info.bytes, object.bytes);
+                    let message = format!("it has {found} bytes, {committed} were committed");
+                    self.found(object, FindingKind::ObjectSize, message);
+                }
+                return Some(stored);
+            }
+            Ok(None) => (FindingKind::ObjectMissing, "it is not there".to_owned()),
+            Err(error) => (FindingKind::ObjectUnread, one_line(&error)),
+        };
+        self.found(object, kind, message);
+        None
+    }
+
+    /// Reads the chunk's exceptions, which its rows are encoded with; without them all, the rows
+    /// are not encoded.
+    async fn exceptions(&mut self) {
+        let Some(mapping) = self.subject.mapping.clone() else {
+            return;
+        };
+        let held = match kept_exceptions(self.entry) {
+            None => Some(Vec::new()),
+            Some((object, values)) => self.read_exceptions(object, values, &mapping).await,
+        };
+        if let (Some(held), Some(sums), false) = (held, &mut self.sums, self.work.quick) {
+            let for_source = self.work.against.is_some();
+            sums.rehash = Some(Rehash::new(&mapping, for_source, held));
+        }
+    }
+
+    async fn read_exceptions(
+        &mut self,
+        object: &ObjectEntry,
+        values: u64,
+        mapping: &Arc<TableMapping>,
+    ) -> Option<Vec<Exception>> {
+        let stored = self.stored(object).await?;
+        let rows = match &stored.footer {
+            Ok(footer) => footer.summary().rows,
+            Err(error) => {
+                self.found(object, FindingKind::ObjectFooter, one_line(error));
+                0
+            }
+        };
+        if stored.footer.is_ok() && (rows != values || rows != object.rows) {
+            let message = format!("it holds {rows} values, {values} were committed");
+            self.found(object, FindingKind::Exceptions, message);
+        }
+        if self.work.quick {
+            return None;
+        }
+        let exceptions = Exceptions::new(self.entry.chunk, Arc::clone(mapping));
+        let exceptions = self
+            .through(object, stored, exceptions, Exceptions::take)
+            .await?;
+        let held = exceptions.into_held();
+        if held.is_none() {
+            let message = "its exceptions take too much memory to encode its rows again";
+            let finding = Finding::warning(FindingKind::DigestNotCompared, message);
+            self.findings.push(finding.of_chunk(self.entry.chunk));
+        }
+        held
+    }
+
+    /// Reads an object through and compares its bytes; gives what its batches were handed to when
+    /// all of them could be decoded.
+    async fn through<S: Send + 'static>(
+        &mut self,
+        object: &ObjectEntry,
+        stored: StoredObject,
+        state: S,
+        take: fn(&mut S, &RecordBatch) -> Result<()>,
+    ) -> Option<S> {
+        let bytes = stored.info.bytes;
+        let read = read_through(self.work, &self.subject.root, stored, state, take).await;
+        let through = match read {
+            Ok(through) => through,
+            Err(error) => {
+                self.found(object, FindingKind::ObjectUnread, one_line(&error));
+                return None;
+            }
+        };
+        // A size that differs is told already, and the hash with it.
+        if through.sha256 != object.sha256 && bytes == object.bytes {
+            let message = "its bytes are not those that were committed: their SHA-256 differs";
+            self.found(object, FindingKind::ObjectSha256, message);
+        }
+        if !through.is_same_tail {
+            let message = "its end changed while it was read";
+            self.found(object, FindingKind::ObjectChanged, message);
+        }
+        match through.rows? {
+            Ok(rows) => {
+                if rows != object.rows {
+                    let message = format!("it holds {rows} rows, {} were committed", object.rows);
+                    self.found(object, FindingKind::RowCount, message);
+                }
+                Some(through.state)
+            }
+            Err(error) => {
+                self.found(object, FindingKind::ObjectUndecodable, one_line(&error));
+                None
+            }
         }
     }
 
@@ -136,11 +236,7 @@ impl<'a> ChunkCheck<'a> {
     }
 
     /// Checks what the footer says; returns whether rows of these columns can be summed up.
-    fn footer(
-        &mut self,
-        object: &ObjectEntry,
-        footer: &crate::error::Result<ObjectFooter>,
-    ) -> bool {
+    fn footer(&mut self, object: &ObjectEntry, footer: &Result<ObjectFooter>) -> bool {
         let footer = match footer {
             Ok(footer) => footer,
             Err(error) => {
@@ -198,48 +294,14 @@ impl<'a> ChunkCheck<'a> {
     async fn read(&mut self, object: &ObjectEntry, stored: StoredObject, fits: bool) {
         // Rows of other columns are decoded, to find what is wrong with them, but not summed up.
         let sums = self.sums.take().filter(|_| fits);
-        let bytes = stored.info.bytes;
         let key = sums.as_ref().and_then(|sums| sums.key);
         let statistics = stored.footer.as_ref().ok().zip(key);
         let statistics = statistics.and_then(|(footer, (column, _))| footer.integers(column));
         let before = key.map(|(_, seen)| seen);
-        let read = read_through(
-            self.work,
-            &self.subject.root,
-            stored,
-            sums,
-            |sums, batch| sums.as_mut().map_or(Ok(()), |sums| sums.take(batch)),
-        );
-        let Through {
-            sha256,
-            is_same_tail,
-            rows,
-            state,
-        } = match read.await {
-            Ok(through) => through,
-            Err(error) => return self.found(object, FindingKind::ObjectUnread, one_line(&error)),
-        };
-        // A size that differs is told already, and the hash with it.
-        if sha256 != object.sha256 && bytes == object.bytes {
-            let message = "its bytes are not those that were committed: their SHA-256 differs";
-            self.found(object, FindingKind::ObjectSha256, message);
-        }
-        if !is_same_tail {
-            let message = "its end changed while it was read";
-            self.found(object, FindingKind::ObjectChanged, message);
-        }
-        match rows {
-            Some(Ok(rows)) if rows != object.rows => {
-                let message = format!("it holds {rows} rows, {} were committed", object.rows);
-                self.found(object, FindingKind::RowCount, message);
-            }
-            Some(Ok(_)) => {}
-            Some(Err(error)) => {
-                return self.found(object, FindingKind::ObjectUndecodable, one_line(&error));
-            }
-            None => return,
-        }
-        self.sums = state;
+        let state = self.through(object, stored, sums, |sums, batch| {
+            sums.as_mut().map_or(Ok(()), |sums| sums.take(batch))
+        });
+        self.sums = state.await.flatten();
         if let (Some(said), Some(before)) = (statistics, before) {
             self.statistics(object, said, before);
         }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::join_all;
 
 use super::chunk::{ChunkVerdict, Subject, verify_chunk};
+use super::entry::kept_exceptions;
 use super::finding::{Finding, FindingKind, one_line};
 use super::object::Work;
 use super::source::{Ours, compare_with_source};
@@ -24,6 +25,9 @@ use crate::mapping::{MappingOptions, map_table};
 use crate::store::layout::{MANIFEST, SUCCESS, log_key, parse_object_key};
 use crate::store::{ObjectInfo, Root};
 
+/// The folder of the objects that keep exceptions.
+const EXCEPTIONS_DIR: &str = "_exceptions";
+
 /// Verifies the dataset at a root.
 ///
 /// # Errors
@@ -34,6 +38,7 @@ pub(super) async fn verify_dataset(work: &Arc<Work>, root: &Root) -> Result<Data
     let audit = audit_log(root).await?;
     let mut dataset = Opened::of(root, audit, early).await?;
     dataset.find_extra(&root.list().await?);
+    dataset.find_extra(&list_exceptions(root).await?);
     let subject = dataset.subject(root);
     let entries: Vec<&ChunkEntry> = dataset.known.chunks.values().collect();
     let totals = totals_of(entries.iter().copied());
@@ -74,6 +79,15 @@ pub(super) async fn verify_dataset(work: &Arc<Work>, root: &Root) -> Result<Data
         source,
         findings,
     })
+}
+
+/// The objects that keep exceptions, by their keys from the dataset's root.
+async fn list_exceptions(root: &Root) -> Result<Vec<ObjectInfo>> {
+    let mut listed = root.child(EXCEPTIONS_DIR)?.list().await?;
+    for object in &mut listed {
+        object.key = format!("{EXCEPTIONS_DIR}/{}", object.key);
+    }
+    Ok(listed)
 }
 
 /// Verifies chunks, some at a time; the verdicts come in the chunks' order.
@@ -178,16 +192,18 @@ impl Opened {
         if !self.names_all {
             return;
         }
-        let objects = self.known.chunks.values().flat_map(|entry| &entry.objects);
+        let objects = self.known.chunks.values().flat_map(|entry| {
+            let kept = kept_exceptions(entry).map(|(object, _)| object);
+            entry.objects.iter().chain(kept)
+        });
         let named: HashSet<&str> = objects.map(|object| object.key.as_str()).collect();
-        let may_come = |key: &str| parse_object_key(key).is_some() && !self.complete;
-        let extra = listed
-            .iter()
-            .map(|object| object.key.as_str())
-            .filter(|key| {
-                let is_read = key.starts_with("part-") || key.ends_with(".parquet");
-                is_read && !named.contains(key) && !may_come(key)
-            });
+        let extra = listed.iter().map(|object| object.key.as_str());
+        let extra = extra.filter(|key| {
+            let name = key.rsplit('/').next().unwrap_or_default();
+            let is_read = name.starts_with("part-") || name.ends_with(".parquet");
+            let may_come = !self.complete && parse_object_key(name).is_some();
+            is_read && !may_come && !named.contains(key)
+        });
         let extra = extra.map(|key| {
             let message = "no entry names it, and readers would take it for the dataset's";
             Finding::error(FindingKind::ObjectExtra, message).of_object(key)

@@ -6,6 +6,8 @@
 
 mod chunk;
 mod dataset;
+mod entry;
+mod exceptions;
 mod finding;
 mod object;
 mod progress;

@@ -2,8 +2,6 @@
 //!
 //! Owns the sums and the encoding back into COPY tuples. It judges nothing.
 
-use std::sync::Arc;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch};
@@ -21,18 +19,18 @@ pub(super) struct RowSums {
     pub(super) null_counts: Vec<u64>,
     /// The key's column, and what it holds.
     pub(super) key: Option<(usize, IntegerStatistics)>,
-    /// The rows encoded again.
+    /// The rows encoded again, where that is asked for.
     pub(super) rehash: Option<Rehash>,
 }
 
 impl RowSums {
     /// Sums over rows of `columns` columns; `key` is the index of the chunk's key among them.
-    pub(super) fn new(columns: usize, key: Option<usize>, rehash: Option<Rehash>) -> Self {
+    pub(super) fn new(columns: usize, key: Option<usize>) -> Self {
         Self {
             rows: 0,
             null_counts: vec![0; columns],
             key: key.map(|column| (column, IntegerStatistics::default())),
-            rehash,
+            rehash: None,
         }
     }
 
@@ -86,7 +84,7 @@ where
 }
 
 /// Where a column stands in the mapping.
-pub(super) fn column_index(mapping: &Arc<TableMapping>, name: &str) -> Option<usize> {
+pub(super) fn column_index(mapping: &TableMapping, name: &str) -> Option<usize> {
     let mut fields = mapping.schema.fields().iter();
     fields.position(|field| field.name() == name)
 }
