@@ -20,6 +20,7 @@ mod resolve;
 mod screen;
 mod secrets;
 mod status;
+mod types;
 mod verify;
 
 use std::ffi::OsString;
@@ -103,6 +104,7 @@ async fn dispatch(
         Command::Verify(args) => {
             return verify::run(resolve::verify(&args, layers)?, display, screen).await;
         }
+        Command::Types(args) => types::run(&args, layers, display)?,
         Command::Completions { shell } => completions(shell)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -12,8 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::change::{InvariantError, apply};
 use super::check::check;
+use super::config::ExportConfig;
 use super::consolidated::{Consolidated, ManifestFrames, Success, success_bytes};
-use super::model::{Change, ChunkEntry, Dataset, Entry, ExportConfig, Open, PlanStart, VERSION};
+use super::model::{Change, ChunkEntry, Dataset, Entry, Open, PlanStart, VERSION};
 use crate::chunk::{ChunkId, PlannedRelation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::snapshot::Snapshot;

@@ -10,7 +10,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::model::{ChunkEntry, Dataset, ExportConfig, State, VERSION};
+use super::config::ExportConfig;
+use super::model::{ChunkEntry, Dataset, State, VERSION};
 use crate::chunk::{ChunkId, PlannedRelation, Totals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::snapshot::{Consistency, Snapshot};

@@ -13,9 +13,9 @@ use futures::{StreamExt, stream};
 
 use super::change::{InvariantError, apply, extend};
 use super::check::check;
+use super::config::ExportConfig;
 use super::model::{
-    Change, Dataset, Entry, ExportConfig, MAX_PLAN_CHUNKS, Open, PlanStart, State, VERSION,
-    WriterInfo,
+    Change, Dataset, Entry, MAX_PLAN_CHUNKS, Open, PlanStart, State, VERSION, WriterInfo,
 };
 use super::seal::EntryHeader;
 use crate::chunk::{Chunk, ChunkId, Plan};

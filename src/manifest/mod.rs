@@ -6,6 +6,7 @@
 mod audit;
 mod change;
 mod check;
+mod config;
 mod consolidated;
 mod lease;
 mod log;
@@ -21,13 +22,13 @@ pub(crate) use self::audit::{
 };
 #[cfg(fuzzing)]
 pub(crate) use self::change::apply;
+pub(crate) use self::config::{Difference, ExportConfig};
 pub(crate) use self::consolidated::finish;
 pub(crate) use self::lease::{Heartbeat, Liveness, is_alive};
 pub(crate) use self::log::{Appended, Fence, ManifestLog, OpenRequest, Opened, PlanRequest};
 #[cfg(fuzzing)]
 pub(crate) use self::model::Entry;
 pub(crate) use self::model::{
-    Change, ChunkEntry, Dataset, Difference, ExportConfig, MAX_COMMIT_CHUNKS, ObjectEntry, State,
-    WriterInfo, totals_of,
+    Change, ChunkEntry, Dataset, MAX_COMMIT_CHUNKS, ObjectEntry, State, WriterInfo, totals_of,
 };
 pub(crate) use self::upkeep::{Orphans, check_committed};

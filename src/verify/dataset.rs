@@ -214,10 +214,8 @@ impl Opened {
     /// What the chunks are held against.
     fn subject(&mut self, root: &Root) -> Subject {
         let schema = self.known.schema.as_ref().zip(self.known.config.as_ref());
-        let mapping = schema.map(|(schema, config)| {
-            let options = mapping_options(config)?;
-            map_table(&schema.columns, &options)
-        });
+        let mapping =
+            schema.map(|(schema, config)| map_table(&schema.columns, &mapping_options(config)));
         let mapping = match mapping {
             Some(Ok(mapping)) => Some(Arc::new(mapping)),
             Some(Err(error)) => {
@@ -236,11 +234,12 @@ impl Opened {
 }
 
 /// How the export mapped its types.
-fn mapping_options(config: &ExportConfig) -> Result<MappingOptions> {
-    Ok(MappingOptions {
-        profile: config.profile.parse()?,
-        ..MappingOptions::default()
-    })
+fn mapping_options(config: &ExportConfig) -> MappingOptions {
+    MappingOptions {
+        profile: config.profile,
+        overrides: config.maps.clone(),
+        on_unrepresentable: config.on_unrepresentable,
+    }
 }
 
 fn log_findings(audit: &LogAudit) -> Vec<Finding> {

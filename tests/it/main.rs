@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a scenario fails by panicking")]
 
+mod catalog;
 mod cli;
 mod connect;
 mod kill;
@@ -17,5 +18,6 @@ mod rig;
 mod scenario;
 mod snapshots;
 mod traps;
+mod types_page;
 mod values;
 mod verify;

@@ -19,7 +19,7 @@ use crate::manifest::{
     PlanRequest, WriterInfo, finish,
 };
 use crate::mapping::{MappingOptions, TableMapping, map_table};
-use crate::options::{ChunkBy, Compression};
+use crate::options::{ChunkBy, Compression, OnUnrepresentable, Profile};
 use crate::pg_type::PgType;
 use crate::snapshot::Snapshot;
 use crate::store::Root;
@@ -127,7 +127,9 @@ fn request() -> OpenRequest {
             chunk_bytes: 8192,
             compression: Compression::default(),
             row_group_bytes: 1 << 20,
-            profile: "portable".into(),
+            profile: Profile::default(),
+            maps: Default::default(),
+            on_unrepresentable: OnUnrepresentable::default(),
             database: "db".into(),
             system_identifier: 7,
         },
