@@ -10,7 +10,8 @@ pub use crate::copy::{
     CopySummary, Exception, ParseDigestError, WireDigest,
 };
 pub use crate::file::{
-    FileSummary, Footer, FooterSummary, ParquetEncoder, ParquetOptions, Sha256Digest, read_footer,
+    FileSummary, Footer, FooterRead, FooterSummary, IntegerStatistics, ObjectFooter, ObjectReader,
+    ParquetEncoder, ParquetOptions, Sha256Digest, read_footer,
 };
 pub use crate::mapping::geo;
 pub use crate::mapping::{

@@ -49,6 +49,7 @@ mod snapshot;
 mod status;
 mod store;
 mod table;
+mod verify;
 
 pub use chunk::{Chunk, ChunkId, ChunkMethod, Plan, PlannedRelation, Range, Totals};
 pub use error::{Error, ErrorKind, Result};
@@ -69,3 +70,7 @@ pub use snapshot::{Consistency, Snapshot};
 pub use status::{DatasetStatus, RunState, StatusReport, status};
 pub use store::Root;
 pub use table::{Column, Relation, RelationKind, TableName, TableSchema};
+pub use verify::{
+    DatasetVerdict, Finding, FindingKind, Severity, SourceVerdict, VerifyCounts, VerifyOptions,
+    VerifyProgress, VerifyReport, verify,
+};

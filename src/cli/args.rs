@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Show the datasets under a URL, from their manifests alone
     #[command(after_long_help = help::STATUS)]
     Status(StatusArgs),
+    /// Prove that datasets are whole: every object, entry and row against the manifest
+    #[command(after_long_help = help::VERIFY)]
+    Verify(VerifyArgs),
     /// Show what each PostgreSQL type becomes, and what readers make of it
     #[command(after_long_help = help::TYPES)]
     Types(TypesArgs),
@@ -63,6 +66,32 @@ pub(crate) struct StatusArgs {
     /// --to of the environment or the --config file]
     #[arg(value_name = "URL", value_hint = ValueHint::AnyPath)]
     pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Args, Default)]
+pub(crate) struct VerifyArgs {
+    /// The dataset, or a folder above datasets: a path, file://, s3://, gs:// or az:// [default:
+    /// --to of the environment or the --config file]
+    #[arg(value_name = "URL", value_hint = ValueHint::AnyPath)]
+    pub(crate) url: Option<String>,
+    /// Look at the manifest, listings, sizes and footers only; read no object through
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) quick: Option<String>,
+    /// Count and hash the rows on this server too, chunk by chunk: postgresql:// or key=value
+    ///
+    /// Proves something while the table is quiet or only grows; a difference says whether rows
+    /// there are newer than the export. Other users of this machine can see a password given here:
+    /// put it in PGPASSWORD or in ~/.pgpass instead.
+    #[arg(long, value_name = "DSN", value_hint = ValueHint::Other)]
+    pub(crate) against: Option<String>,
+    /// Chunks read at once, 1 to 64 [default: 2]
+    #[arg(short, long, value_name = "N", value_hint = ValueHint::Other)]
+    pub(crate) workers: Option<String>,
+    /// Wait at most this long for the table lock of --against [default: 10s]
+    #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
+    pub(crate) lock_timeout: Option<String>,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 }
@@ -144,7 +173,7 @@ pub(crate) struct TargetArgs {
     pub(crate) layout: Option<String>,
 }
 
-#[derive(Args, Default)]
+#[derive(Args, Clone, Default)]
 #[command(next_help_heading = "Target")]
 pub(crate) struct StoreArgs {
     /// An option of the object store, such as aws_region=eu-west-1; repeatable

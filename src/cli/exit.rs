@@ -86,7 +86,16 @@ pub(crate) fn print_json(report: &impl Serialize) -> Result<()> {
         #[serde(flatten)]
         report: &'a T,
     }
-    let text = serde_json::to_string_pretty(&Done { ok: true, report }).map_err(|error| {
+    print_document(&Done { ok: true, report })
+}
+
+/// Prints one JSON document.
+///
+/// # Errors
+///
+/// As [`print`].
+pub(crate) fn print_document(document: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(document).map_err(|error| {
         Error::new(ErrorKind::Internal, "cannot write the report as JSON").with_source(error)
     })?;
     print(&(text + "\n"))

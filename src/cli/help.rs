@@ -20,8 +20,9 @@ Examples:
   # What would it do?
   pgsluice plan --from postgresql://app@db.example.com/shop --table orders
 
-  # What is there?
+  # What is there? Is it whole?
   pgsluice status s3://lake/shop
+  pgsluice verify s3://lake/shop
 
   # What does each PostgreSQL type become?
   pgsluice types
@@ -40,7 +41,8 @@ Exit codes:
     5  conflict: the target belongs to another export, or another writer is alive
     6  fenced: a later writer took the dataset over
     7  unsupported: the server, table or store lacks what a correct export needs
-    8  data: a value does not fit its Parquet type, or the stream is malformed
+    8  data: a value does not fit its Parquet type, the stream is malformed, or verify found
+       something that does not hold
   130  stopped by Ctrl-C or SIGTERM; the same command goes on";
 
 pub(crate) const EXPORT: &str = "\
@@ -91,6 +93,32 @@ Examples:
 Exit codes:
   0 done, 1 internal, 2 usage or configuration, 4 storage, 130 stopped.
   A dataset that is not complete is not an error: see its state.";
+
+pub(crate) const VERIFY: &str = "\
+What is proven:
+  Every entry of the manifest log is as it was written, follows the one before it, and makes up
+  manifest.json and _SUCCESS byte for byte. Every object it names is there with its size and
+  SHA-256, and no other. Rows, NULLs and keys are those of the entries, and the rows, encoded as
+  PostgreSQL sends them, have the hash that was taken while they arrived.
+  All that does not hold is reported, chunk by chunk; nothing is written.
+
+Examples:
+  # One dataset, or all below a folder
+  pgsluice verify s3://lake/shop/public/orders
+  pgsluice verify ./lake --workers 4
+
+  # Seconds instead of a full read: manifest, listings, sizes, footers
+  pgsluice verify s3://lake/shop --quick
+
+  # Does the table still hold the same rows?
+  pgsluice verify ./lake --against postgresql://reader@db.example.com/shop
+
+  # What is wrong, for a script
+  pgsluice verify ./lake --output json | jq '.datasets[].findings[] | {kind, chunk, object}'
+
+Exit codes:
+  0 all holds (warnings at most), 2 usage or configuration, 3 source, 4 storage, 8 something
+  does not hold, 130 stopped.";
 
 pub(crate) const TYPES: &str = "\
 Examples:

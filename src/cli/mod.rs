@@ -21,6 +21,7 @@ mod screen;
 mod secrets;
 mod status;
 mod types;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -78,7 +79,7 @@ pub(crate) async fn run(parsed: Parsed) -> ExitCode {
         Err(error) => Err(error),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => exit::fail(&error, display),
     }
 }
@@ -88,21 +89,25 @@ async fn dispatch(
     layers: &Layers<'_>,
     display: Display,
     screen: &Screen,
-) -> Result<()> {
+) -> Result<ExitCode> {
     match command {
-        Command::Export(args) => export::run(resolve::job(&args, layers)?, display, screen).await,
+        Command::Export(args) => export::run(resolve::job(&args, layers)?, display, screen).await?,
         Command::Plan(args) => {
             let all_chunks = resolve::switch("all-chunks", args.all_chunks.as_deref(), layers)?;
-            plan::run(resolve::job(&args.job, layers)?, all_chunks, display).await
+            plan::run(resolve::job(&args.job, layers)?, all_chunks, display).await?;
         }
         Command::Status(args) => {
             let (target, warnings) = resolve::status(&args, layers)?;
             warn(&warnings);
-            status::run(&target, display).await
+            status::run(&target, display).await?;
         }
-        Command::Types(args) => types::run(&args, layers, display),
-        Command::Completions { shell } => completions(shell),
+        Command::Verify(args) => {
+            return verify::run(resolve::verify(&args, layers)?, display, screen).await;
+        }
+        Command::Types(args) => types::run(&args, layers, display)?,
+        Command::Completions { shell } => completions(shell)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Tells what a person should know before the work begins.

@@ -4,6 +4,8 @@
 //! Limits and defaults are the library's.
 
 use std::collections::BTreeMap;
+mod verify;
+
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use super::args::{DisplayArgs, JobArgs, StatusArgs, StoreArgs, TypesArgs};
 use super::layers::{Layers, Origin, Setting, config};
 use super::secrets;
 use super::types::Format;
+
+pub(crate) use self::verify::{VerifyJob, verify};
 
 /// What `export` and `plan` work on. Not `Debug`: it may hold secrets.
 pub(crate) struct Job {
@@ -430,9 +434,11 @@ fn target(
 fn password_warning(from: &Setting) -> Option<String> {
     let seen = matches!(from.origin, Origin::Flag(_)) && secrets::dsn_holds_password(&from.text);
     seen.then(|| {
-        "the password in --from is visible to other users of this machine: \
-         use PGPASSWORD or ~/.pgpass"
-            .to_owned()
+        format!(
+            "the password in {} is visible to other users of this machine: \
+             use PGPASSWORD or ~/.pgpass",
+            from.origin
+        )
     })
 }
 

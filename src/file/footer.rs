@@ -34,6 +34,22 @@ pub struct FooterSummary {
 ///
 /// [`ErrorKind::Storage`]: this is not the end of a whole Parquet file.
 pub fn read_footer(tail: &[u8], object_len: u64) -> Result<Footer> {
+    Ok(match parse_footer(tail, object_len)? {
+        ParsedFooter::NeedMore(more) => Footer::NeedMore(more),
+        ParsedFooter::Whole(_, summary) => Footer::Read(summary),
+    })
+}
+
+/// A footer, or how many bytes of the object's end it takes.
+pub(super) enum ParsedFooter {
+    /// All that it says.
+    Whole(Box<ParquetMetaData>, FooterSummary),
+    /// As [`Footer::NeedMore`].
+    NeedMore(u64),
+}
+
+/// As [`read_footer`], with all that the footer says.
+pub(super) fn parse_footer(tail: &[u8], object_len: u64) -> Result<ParsedFooter> {
     let damaged = |message: &str| Error::new(ErrorKind::Storage, message);
     let unreadable = |error: ParquetError| {
         damaged("the stored object does not end in a Parquet footer").with_source(error)
@@ -45,7 +61,7 @@ pub fn read_footer(tail: &[u8], object_len: u64) -> Result<Footer> {
         if object_len < TAIL_BYTES as u64 {
             return Err(damaged("the stored object is too short for a Parquet file"));
         }
-        return Ok(Footer::NeedMore(TAIL_BYTES as u64));
+        return Ok(ParsedFooter::NeedMore(TAIL_BYTES as u64));
     };
     let footer = FooterTail::try_new(end).map_err(unreadable)?;
     let length = footer.metadata_length();
@@ -56,12 +72,12 @@ pub fn read_footer(tail: &[u8], object_len: u64) -> Result<Footer> {
         ));
     }
     let Some(start) = before.len().checked_sub(length) else {
-        return Ok(Footer::NeedMore(needed));
+        return Ok(ParsedFooter::NeedMore(needed));
     };
     let metadata = ParquetMetaDataReader::decode_metadata(&before[start..]).map_err(unreadable)?;
-    summarize(&metadata, object_len - needed)
-        .map(Footer::Read)
-        .ok_or_else(|| damaged("the stored object's footer contradicts itself"))
+    let summary = summarize(&metadata, object_len - needed)
+        .ok_or_else(|| damaged("the stored object's footer contradicts itself"))?;
+    Ok(ParsedFooter::Whole(Box::new(metadata), summary))
 }
 
 /// `None` when rows do not add up or a column lies outside `data_bytes`.

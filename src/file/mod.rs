@@ -5,13 +5,18 @@
 
 mod encoder;
 mod footer;
+mod object_footer;
 mod pages;
 mod properties;
+mod reader;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use self::encoder::{FileSummary, ParquetEncoder};
 pub use self::footer::{Footer, FooterSummary, read_footer};
+pub use self::object_footer::{FooterRead, IntegerStatistics, ObjectFooter};
 pub use self::properties::ParquetOptions;
+pub use self::reader::ObjectReader;
 pub use self::sink::Sha256Digest;

@@ -3,14 +3,16 @@
 //! Owns their form. Every byte follows from the fold of the log, so whoever finishes a dataset
 //! writes the same bytes, and finishing twice is harmless.
 
+use std::collections::btree_map::Values;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::config::ExportConfig;
-use super::model::{Dataset, State, VERSION};
-use crate::chunk::{PlannedRelation, Totals};
+use super::model::{ChunkEntry, Dataset, State, VERSION};
+use crate::chunk::{ChunkId, PlannedRelation, Totals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::snapshot::{Consistency, Snapshot};
 use crate::store::layout::{MANIFEST, SUCCESS};
@@ -74,15 +76,8 @@ pub(crate) async fn finish(root: &Root, dataset: &Dataset) -> Result<()> {
         }
     };
     upload.complete().await?;
-    let totals = dataset.totals();
-    let success = Success {
-        manifest_sha256,
-        rows: totals.rows,
-        objects: totals.objects,
-    };
-    let mut json = to_json(&success)?;
-    json.push(b'\n');
-    root.put(SUCCESS, json.into()).await?;
+    root.put(SUCCESS, success_bytes(dataset, manifest_sha256)?)
+        .await?;
     Ok(())
 }
 
@@ -95,26 +90,102 @@ async fn is_finished(root: &Root) -> Result<bool> {
     Ok(is_ours && root.head(MANIFEST).await?.is_some())
 }
 
-/// Writes the manifest, one line a chunk; returns its SHA-256 in hex.
+/// Writes the manifest; returns its SHA-256 in hex.
 async fn write_manifest(upload: &mut Upload, dataset: &Dataset) -> Result<String> {
     let mut hasher = Sha256::new();
-    let mut frame = header(dataset)?;
-    // The header is an object: its last brace makes room for the chunks.
-    frame.pop();
-    frame.extend_from_slice(b",\n\"chunks\":[");
-    for (number, entry) in dataset.committed.values().enumerate() {
-        frame.extend_from_slice(if number == 0 { b"\n" } else { b",\n" });
-        serde_json::to_writer(&mut frame, entry).map_err(no_json)?;
-        if frame.len() >= FRAME_BYTES {
-            let full = Bytes::from(std::mem::take(&mut frame));
-            hasher.update(&full);
-            upload.write(full).await?;
+    for frame in ManifestFrames::of(dataset) {
+        let frame = frame?;
+        hasher.update(&frame);
+        upload.write(frame).await?;
+    }
+    Ok(hex(&hasher.finalize()))
+}
+
+/// The bytes of `manifest.json`, one line a chunk, in frames of about 1 MiB.
+pub(crate) struct ManifestFrames<'a> {
+    dataset: &'a Dataset,
+    chunks: Values<'a, ChunkId, ChunkEntry>,
+    at: FramesAt,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FramesAt {
+    Header,
+    FirstChunk,
+    Chunks,
+    End,
+}
+
+impl<'a> ManifestFrames<'a> {
+    /// Those of a complete dataset. The same fold gives the same bytes.
+    pub(crate) fn of(dataset: &'a Dataset) -> Self {
+        Self {
+            dataset,
+            chunks: dataset.committed.values(),
+            at: FramesAt::Header,
         }
     }
-    frame.extend_from_slice(b"\n]}\n");
-    hasher.update(&frame);
-    upload.write(frame.into()).await?;
-    Ok(hex(&hasher.finalize()))
+
+    fn frame(&mut self) -> Result<Bytes> {
+        let mut frame = Vec::new();
+        if self.at == FramesAt::Header {
+            frame = header(self.dataset)?;
+            // The header is an object: its last brace makes room for the chunks.
+            frame.pop();
+            frame.extend_from_slice(b",\n\"chunks\":[");
+            self.at = FramesAt::FirstChunk;
+        }
+        for entry in self.chunks.by_ref() {
+            let is_first = self.at == FramesAt::FirstChunk;
+            frame.extend_from_slice(if is_first { b"\n" } else { b",\n" });
+            self.at = FramesAt::Chunks;
+            serde_json::to_writer(&mut frame, entry).map_err(no_json)?;
+            if frame.len() >= FRAME_BYTES {
+                return Ok(frame.into());
+            }
+        }
+        frame.extend_from_slice(b"\n]}\n");
+        self.at = FramesAt::End;
+        Ok(frame.into())
+    }
+}
+
+impl Iterator for ManifestFrames<'_> {
+    type Item = Result<Bytes>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (self.at != FramesAt::End).then(|| {
+            let frame = self.frame();
+            if frame.is_err() {
+                self.at = FramesAt::End;
+            }
+            frame
+        })
+    }
+}
+
+/// The bytes of `_SUCCESS`.
+pub(crate) fn success_bytes(dataset: &Dataset, manifest_sha256: String) -> Result<Bytes> {
+    let totals = dataset.totals();
+    let mut json = to_json(&Success {
+        manifest_sha256,
+        rows: totals.rows,
+        objects: totals.objects,
+    })?;
+    json.push(b'\n');
+    Ok(json.into())
+}
+
+/// What `manifest.json` tells where the log is damaged.
+#[derive(Debug, Deserialize)]
+pub(super) struct Consolidated {
+    pub(super) version: u32,
+    pub(super) epoch: u64,
+    pub(super) config: ExportConfig,
+    pub(super) schema: TableSchema,
+    pub(super) snapshots: Vec<Snapshot>,
+    pub(super) relations: Vec<PlannedRelation>,
+    pub(super) chunks: Vec<ChunkEntry>,
 }
 
 fn header(dataset: &Dataset) -> Result<Vec<u8>> {

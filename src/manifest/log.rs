@@ -15,9 +15,9 @@ use super::change::{InvariantError, apply, extend};
 use super::check::check;
 use super::config::ExportConfig;
 use super::model::{
-    Change, Dataset, Entry, EntryHeader, MAX_PLAN_CHUNKS, Open, PlanStart, State, VERSION,
-    WriterInfo,
+    Change, Dataset, Entry, MAX_PLAN_CHUNKS, Open, PlanStart, State, VERSION, WriterInfo,
 };
+use super::seal::EntryHeader;
 use crate::chunk::{Chunk, ChunkId, Plan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::snapshot::Snapshot;

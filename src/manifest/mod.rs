@@ -3,6 +3,7 @@
 //! Owns the log's entries, their fold into a [`Dataset`], the fencing of writers and the files
 //! that a complete dataset ends with. It knows neither PostgreSQL nor Parquet.
 
+mod audit;
 mod change;
 mod check;
 mod config;
@@ -10,10 +11,15 @@ mod consolidated;
 mod lease;
 mod log;
 mod model;
+mod seal;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 
+pub(crate) use self::audit::{
+    Compared, Consolidation, FilesAudit, Known, LogAudit, LogFaultKind, audit_files, audit_log,
+    read_consolidated,
+};
 #[cfg(fuzzing)]
 pub(crate) use self::change::apply;
 pub(crate) use self::config::{Difference, ExportConfig};

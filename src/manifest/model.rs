@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::config::ExportConfig;
 use crate::chunk::{Chunk, ChunkId, Plan, PlannedRelation, Range, Totals};
-use crate::error::{Error, ErrorKind, Result};
 use crate::lsn::Lsn;
 use crate::snapshot::{Consistency, Snapshot};
 use crate::table::{TableName, TableSchema};
@@ -312,71 +311,4 @@ pub(crate) fn totals_of<'a>(entries: impl Iterator<Item = &'a ChunkEntry>) -> To
         });
         totals
     })
-}
-
-impl Entry {
-    /// The entry as it stands in the store: one line of JSON.
-    pub(crate) fn to_bytes(&self) -> Result<bytes::Bytes> {
-        let json = serde_json::to_vec(self).map_err(|cause| {
-            Error::new(
-                ErrorKind::Internal,
-                "a manifest entry cannot be written as JSON",
-            )
-            .with_source(cause)
-        })?;
-        Ok(json.into())
-    }
-
-    /// Reads an entry back.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unsupported`] for an entry of a later version, [`ErrorKind::Conflict`] for
-    /// anything that is no entry, or that has another number.
-    pub(crate) fn from_bytes(seq: u64, bytes: &[u8]) -> Result<Self> {
-        let damaged = || {
-            Error::new(
-                ErrorKind::Conflict,
-                format!("manifest log entry {seq} is damaged"),
-            )
-            .with_advice("something else wrote under _pgsluice/log: export to a fresh root")
-        };
-        let parsed = serde_json::from_slice::<Self>(bytes);
-        let version = match &parsed {
-            Ok(entry) => entry.version,
-            // Another version's entry need not parse: its number still does.
-            Err(_) => EntryHeader::from_bytes(bytes).ok_or_else(damaged)?.version,
-        };
-        if version != VERSION {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("manifest log entry {seq} has version {version}"),
-            )
-            .with_advice(
-                "it was written by another version of pgsluice: use that one, or a later",
-            ));
-        }
-        let entry = parsed.map_err(|cause| damaged().with_source(cause))?;
-        if entry.seq == seq {
-            Ok(entry)
-        } else {
-            Err(damaged())
-        }
-    }
-}
-
-/// What identifies an entry's writer, read without the rest.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct EntryHeader {
-    pub(crate) version: u32,
-    #[serde(default)]
-    pub(crate) epoch: u64,
-    #[serde(default)]
-    pub(crate) token: String,
-}
-
-impl EntryHeader {
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
-    }
 }

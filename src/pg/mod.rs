@@ -14,6 +14,7 @@ mod keeper;
 mod local_files;
 pub(crate) mod names;
 mod params;
+pub(crate) mod row_hash;
 pub(crate) mod session;
 mod settings;
 pub(crate) mod sql;

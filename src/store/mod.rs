@@ -4,6 +4,7 @@
 //! nothing of manifests or PostgreSQL. Keys are relative to the root, made by [`layout`], and
 //! stand in the store exactly as given.
 
+mod download;
 mod error;
 pub(crate) mod layout;
 mod log;

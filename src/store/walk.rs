@@ -1,12 +1,12 @@
 //! Finding datasets below a URL.
 //!
 //! Owns the bounded walk over folders. It opens no manifest: a dataset is a folder with a first
-//! log entry.
+//! log entry, or, that being lost, with objects that are named as a dataset's are.
 
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Root;
-use super::layout::{OWN_DIR, log_key};
+use super::layout::{OWN_DIR, log_key, parse_object_key};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How deep below the URL datasets are looked for.
@@ -18,7 +18,8 @@ const CONCURRENCY: usize = 32;
 
 impl Root {
     /// The dataset roots at this root and up to four folders below it, in the order of their
-    /// names. A dataset's own folders are not looked into.
+    /// names. A dataset's own folders are not looked into. One whose first log entry is lost is
+    /// among them where objects lie in it.
     ///
     /// # Errors
     ///
@@ -40,10 +41,8 @@ impl Root {
             let found: Vec<_> = looks.buffered(CONCURRENCY).try_collect().await?;
             level = Vec::new();
             for look in found {
-                match look {
-                    Look::Dataset(root) => datasets.push(root),
-                    Look::Folders(folders) => level.extend(folders),
-                }
+                datasets.extend(look.dataset);
+                level.extend(look.folders);
             }
         }
         datasets.sort_by(|a, b| a.prefix.cmp(&b.prefix));
@@ -52,31 +51,35 @@ impl Root {
 
     async fn look(self, descend: bool) -> Result<Look> {
         if self.head(&log_key(1)).await?.is_some() {
-            return Ok(Look::Dataset(self));
+            return Ok(Look {
+                dataset: Some(self),
+                folders: Vec::new(),
+            });
         }
-        let folders = if descend {
-            self.folders().await?
-        } else {
-            Vec::new()
-        };
-        Ok(Look::Folders(folders))
-    }
-
-    async fn folders(&self) -> Result<Vec<Self>> {
         let listed = self.store.list_with_delimiter(Some(&self.prefix)).await;
         let listed = listed.map_err(|cause| self.failed("list", "", &cause))?;
+        let names = listed.objects.iter().filter_map(|o| o.location.filename());
+        let is_lost = names
+            .into_iter()
+            .any(|name| parse_object_key(name).is_some());
         let folders = listed.common_prefixes.into_iter();
-        Ok(folders
-            .filter(|folder| folder.filename() != Some(OWN_DIR) && *folder != self.prefix)
+        let folders = folders
+            .filter(|folder| {
+                descend && folder.filename() != Some(OWN_DIR) && *folder != self.prefix
+            })
             .map(|prefix| Self {
                 prefix,
                 ..self.clone()
             })
-            .collect())
+            .collect();
+        Ok(Look {
+            dataset: is_lost.then_some(self),
+            folders,
+        })
     }
 }
 
-enum Look {
-    Dataset(Root),
-    Folders(Vec<Root>),
+struct Look {
+    dataset: Option<Root>,
+    folders: Vec<Root>,
 }

@@ -68,6 +68,7 @@ const IMPURE: &[&str] = &[
 const PURE_FILES: &[&str] = &[
     "src/manifest/change.rs",
     "src/manifest/model.rs",
+    "src/manifest/seal.rs",
     "src/pg/sql.rs",
     "src/plan/resume.rs",
     "src/plan/split.rs",

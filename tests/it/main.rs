@@ -20,3 +20,4 @@ mod snapshots;
 mod traps;
 mod types_page;
 mod values;
+mod verify;

@@ -1,0 +1,362 @@
+//! The rows of a dataset against those of its source, under one snapshot of now.
+//!
+//! Owns what is compared with what, and what a difference can mean: a table that is written to
+//! differs because it changed, and only a quiet or append-only one proves anything. Chunks by
+//! pages are compared a relation at a time, since rows move.
+
+use std::collections::BTreeMap;
+
+use super::SourceVerdict;
+use super::entry::is_restated;
+use super::finding::{Finding, FindingKind, one_line};
+use super::object::Work;
+use super::rehash::RowHash;
+use crate::chunk::{ChunkId, ChunkMethod, PlannedRelation, Range};
+use crate::error::Result;
+use crate::manifest::{ChunkEntry, Known};
+use crate::mapping::{SelectAs, TableMapping};
+use crate::options::TableSelector;
+use crate::pg::row_hash::{Part, RowsFound, SentColumn, sent_columns};
+use crate::pg::sql::SelectColumn;
+use crate::pg::{ConnectOptions, Keeper, KeeperOptions};
+use crate::snapshot::Snapshot;
+use crate::table::{RelationKind, TableSchema};
+
+/// The `application_name` of the comparison.
+pub(super) const PURPOSE: &str = "pgsluice verify";
+
+/// The objects' side of a comparison.
+pub(super) struct Ours<'a> {
+    pub(super) known: &'a Known,
+    pub(super) mapping: Option<&'a TableMapping>,
+    /// Whether every chunk is committed.
+    pub(super) complete: bool,
+    /// Each chunk's hash; `None` where not all of its rows were read.
+    pub(super) hashes: &'a BTreeMap<ChunkId, Option<RowHash>>,
+}
+
+/// Compares with the source, where that is asked for. Whatever goes wrong is a finding.
+pub(super) async fn compare_with_source(
+    work: &Work,
+    ours: &Ours<'_>,
+) -> Option<(SourceVerdict, Vec<Finding>)> {
+    let source = work.against.as_ref()?;
+    let mut comparison = Comparison {
+        work,
+        ours,
+        verdict: SourceVerdict::default(),
+        findings: Vec::new(),
+    };
+    if let Err(error) = comparison.run(source).await {
+        let finding = Finding::error(FindingKind::SourceUnread, one_line(&error));
+        comparison.findings.push(finding);
+    }
+    Some((comparison.verdict, comparison.findings))
+}
+
+struct Comparison<'a> {
+    work: &'a Work,
+    ours: &'a Ours<'a>,
+    verdict: SourceVerdict,
+    findings: Vec<Finding>,
+}
+
+/// Rows that both sides hold: a chunk, or all chunks of a relation.
+struct Counterpart<'a> {
+    relation: &'a PlannedRelation,
+    range: Range,
+    /// The chunk; `None` for a whole relation.
+    chunk: Option<ChunkId>,
+    rows: u64,
+    /// The sum of the chunks' hashes; `None` where one is missing.
+    hash: Option<i128>,
+    /// Whether some values were hashed in another form than PostgreSQL sends.
+    is_restated: bool,
+    snapshot: Option<&'a Snapshot>,
+}
+
+impl<'a> Comparison<'a> {
+    async fn run(&mut self, source: &ConnectOptions) -> Result<()> {
+        let known = self.ours.known;
+        let (Some(schema), Some(config)) = (&known.schema, &known.config) else {
+            self.not_compared("the manifest does not say what was exported");
+            return Ok(());
+        };
+        let options = KeeperOptions {
+            purpose: PURPOSE.to_owned(),
+            lock_timeout: self.work.lock_timeout,
+            snapshot: None,
+        };
+        let table = TableSelector::from(schema.name.clone());
+        let keeper = Keeper::open(source, &[table], &options).await?;
+        let Some(now) = keeper.tables().first() else {
+            return Ok(());
+        };
+        self.verdict.snapshot = keeper.snapshot().visible.clone();
+        let sent = match self.have_same_columns(schema, now) {
+            true => self.sent(&keeper, schema, now).await?,
+            false => None,
+        };
+        self.compare_relations(now);
+        let parts = self.counterparts();
+        self.work.progress.asks_source(parts.len() as u64);
+        for part in parts {
+            if !now
+                .relations
+                .iter()
+                .any(|one| one.name == part.relation.name)
+            {
+                continue;
+            }
+            let filter = config.filter.as_deref();
+            self.compare(&keeper, &part, filter, sent.as_deref())
+                .await?;
+            self.work.progress.source_answered();
+        }
+        keeper.release().await
+    }
+
+    fn not_compared(&mut self, message: impl Into<String>) {
+        let finding = Finding::warning(FindingKind::SourceNotCompared, message);
+        self.findings.push(finding);
+    }
+
+    fn differs(&mut self, kind: FindingKind, chunk: Option<ChunkId>, message: String) {
+        let finding = Finding::error(kind, message);
+        self.findings.push(match chunk {
+            Some(chunk) => finding.of_chunk(chunk),
+            None => finding,
+        });
+    }
+
+    /// Whether the exported columns still are what they were; a restored copy has other oids.
+    fn have_same_columns(&mut self, then: &TableSchema, now: &TableSchema) -> bool {
+        let mut same = true;
+        for column in &then.columns {
+            let found = now.columns.iter().find(|found| found.name == column.name);
+            let change = match found {
+                None => "is gone".to_owned(),
+                Some(found) if found.type_name != column.type_name => {
+                    format!("is {} now, and was {}", found.type_name, column.type_name)
+                }
+                Some(_) => continue,
+            };
+            same = false;
+            let message = format!("column {:?} {change}: rows are counted only", column.name);
+            self.differs(FindingKind::SourceSchema, None, message);
+        }
+        same
+    }
+
+    /// Partitions that came or went.
+    fn compare_relations(&mut self, now: &TableSchema) {
+        let then = &self.ours.known.relations;
+        let gone = then
+            .iter()
+            .filter(|then| now.relations.iter().all(|now| now.name != then.name));
+        let came = now
+            .relations
+            .iter()
+            .filter(|now| then.iter().all(|then| then.name != now.name));
+        let gone = gone.map(|one| format!("{} is gone from the table", one.name));
+        let came = came.map(|one| format!("{} came to the table after the export", one.name));
+        let changes: Vec<String> = gone.chain(came).collect();
+        for message in changes {
+            self.differs(FindingKind::SourceSchema, None, message);
+        }
+    }
+
+    /// How the columns are sent; `None` when no rows were hashed on our side.
+    async fn sent(
+        &mut self,
+        keeper: &Keeper,
+        schema: &TableSchema,
+        now: &TableSchema,
+    ) -> Result<Option<Vec<SentColumn>>> {
+        let Some(mapping) = self.ours.mapping.filter(|_| !self.work.quick) else {
+            return Ok(None);
+        };
+        let columns = schema.columns.iter().zip(&mapping.columns);
+        let columns: Vec<SelectColumn> = columns
+            .map(|(column, mapped)| SelectColumn {
+                name: column.name.clone(),
+                as_text: mapped.select == SelectAs::Text,
+            })
+            .collect();
+        sent_columns(keeper.session(), now.oid, &columns)
+            .await
+            .map(Some)
+    }
+
+    /// Key chunks one by one; the chunks of any other relation together.
+    fn counterparts(&mut self) -> Vec<Counterpart<'a>> {
+        let ours: &'a Ours<'a> = self.ours;
+        let mut parts: Vec<Counterpart<'a>> = Vec::new();
+        for relation in &ours.known.relations {
+            let entries = ours.known.chunks.values();
+            let entries = entries.filter(|entry| entry.relation == relation.name);
+            if relation.method == ChunkMethod::Key {
+                parts.extend(entries.map(|entry| counterpart(ours, relation, entry)));
+            } else if ours.complete {
+                let whole = Counterpart {
+                    relation,
+                    range: Range::Whole,
+                    chunk: None,
+                    rows: 0,
+                    hash: Some(0),
+                    is_restated: false,
+                    snapshot: None,
+                };
+                parts.push(entries.fold(whole, |whole, entry| {
+                    let one = counterpart(ours, relation, entry);
+                    Counterpart {
+                        rows: whole.rows + one.rows,
+                        hash: whole.hash.zip(one.hash).map(|(a, b)| a + b),
+                        is_restated: whole.is_restated || one.is_restated,
+                        snapshot: one.snapshot,
+                        ..whole
+                    }
+                }));
+            } else {
+                let message = format!(
+                    "{} is not complete, and its chunks by pages cannot be told apart later",
+                    relation.name
+                );
+                self.not_compared(message);
+            }
+        }
+        parts
+    }
+
+    async fn compare(
+        &mut self,
+        keeper: &Keeper,
+        ours: &Counterpart<'_>,
+        filter: Option<&str>,
+        columns: Option<&[SentColumn]>,
+    ) -> Result<()> {
+        let part = Part {
+            relation: ours.relation,
+            range: &ours.range,
+            filter,
+        };
+        let columns = columns.filter(|_| ours.hash.is_some());
+        if columns.is_some() && ours.is_restated {
+            let message = "values that are stored in another form than PostgreSQL sends cannot be \
+                           hashed alike: counted only";
+            self.not_hashed(ours, message);
+        }
+        let columns = columns.filter(|_| !ours.is_restated);
+        let found = keeper.session().count_rows(part, columns).await?;
+        self.verdict.parts += 1;
+        let is_counted = found.rows == ours.rows;
+        self.verdict.counted_equal += u64::from(is_counted);
+        let is_hashed = match (ours.hash, found.hash) {
+            (Some(ours), Some(theirs)) => {
+                self.verdict.hashed += 1;
+                self.verdict.hashed_equal += u64::from(ours == theirs);
+                ours == theirs
+            }
+            _ => {
+                // Why not on our side is told already.
+                if columns.is_some() {
+                    let message = "a row beyond 1 GiB cannot be hashed on the server: counted only";
+                    self.not_hashed(ours, message);
+                }
+                true
+            }
+        };
+        if is_counted && is_hashed {
+            return Ok(());
+        }
+        let evidence = evidence(keeper, part, ours, found).await?;
+        let place = match ours.chunk {
+            Some(_) => String::new(),
+            None => format!("{}: ", ours.relation.name),
+        };
+        if is_counted {
+            let message = format!("{place}the source holds other rows; {evidence}");
+            self.differs(FindingKind::SourceRows, ours.chunk, message);
+        } else {
+            let message = format!(
+                "{place}the source holds {} rows, {} were committed; {evidence}",
+                found.rows, ours.rows
+            );
+            self.differs(FindingKind::SourceCount, ours.chunk, message);
+        }
+        Ok(())
+    }
+
+    /// A part whose rows could only be counted.
+    fn not_hashed(&mut self, ours: &Counterpart<'_>, message: &str) {
+        let finding = Finding::warning(FindingKind::SourceNotCompared, message);
+        self.findings.push(match ours.chunk {
+            Some(chunk) => finding.of_chunk(chunk),
+            None => finding,
+        });
+    }
+}
+
+fn counterpart<'a>(
+    ours: &'a Ours<'a>,
+    relation: &'a PlannedRelation,
+    entry: &'a ChunkEntry,
+) -> Counterpart<'a> {
+    let hash = ours.hashes.get(&entry.chunk).copied().flatten();
+    Counterpart {
+        relation,
+        range: entry.range.clone(),
+        chunk: Some(entry.chunk),
+        rows: entry.rows,
+        hash: hash.map(|RowHash(hash)| hash),
+        is_restated: is_restated(entry),
+        snapshot: ours.known.snapshots.get(entry.snapshot as usize),
+    }
+}
+
+/// What is known of why the two sides differ.
+async fn evidence(
+    keeper: &Keeper,
+    part: Part<'_>,
+    ours: &Counterpart<'_>,
+    found: RowsFound,
+) -> Result<String> {
+    let now = keeper.snapshot();
+    let Some(then) = ours.snapshot else {
+        return Ok("the table changed since the export, or the data differ".to_owned());
+    };
+    let is_same_server = now.system_identifier == then.system_identifier;
+    let kind = keeper.tables().first().map(|table| table.kind);
+    let newer = match kind {
+        // A view's rows have no age, nor does another server tell that of this one's.
+        Some(RelationKind::View) | None => None,
+        _ if !is_same_server => None,
+        _ => keeper.session().rows_newer_than(part, then).await?,
+    };
+    let verdict = match newer {
+        Some(0) if found.rows < ours.rows => {
+            "no row there is newer than the export: rows were deleted since, or the data differ"
+                .to_owned()
+        }
+        Some(0) => "no row there is newer than the export: the data differ".to_owned(),
+        Some(newer) => format!("the table changed since: at least {newer} rows there are newer"),
+        None if !is_same_server => {
+            "this is another server than the one exported from; it changed, or the data differ"
+                .to_owned()
+        }
+        None => "the table changed since the export, or the data differ".to_owned(),
+    };
+    Ok(format!(
+        "{verdict} ({} then, {} now)",
+        moment(then),
+        moment(now)
+    ))
+}
+
+fn moment(snapshot: &Snapshot) -> String {
+    let time = snapshot.taken_at.format("%Y-%m-%dT%H:%M:%SZ");
+    match snapshot.lsn {
+        Some(lsn) => format!("{time} at LSN {lsn}"),
+        None => time.to_string(),
+    }
+}
