@@ -5,6 +5,7 @@
 
 mod cli;
 mod connect;
+mod corpus;
 mod kill;
 mod layering;
 mod memory;
