@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pgsluice::codec::{BatchLimits, CopyDecoder, TableMapping, map_table};
+use pgsluice::codec::{BatchLimits, CopyDecoder, MappingOptions, TableMapping, map_table};
 
 #[path = "workload/families.rs"]
 mod families;
@@ -42,7 +42,7 @@ fn bench_decode(criterion: &mut Criterion<CpuTime>) {
         .sample_size(10)
         .measurement_time(Duration::from_secs(2));
     for Workload { name, columns, row } in families().into_iter().chain(tables()) {
-        let mapping = map_table(&columns).expect("the names differ");
+        let mapping = map_table(&columns, &MappingOptions::default()).expect("the names differ");
         let (stream, ends) = workload::stream(columns.len(), row, STREAM_BYTES);
         group.throughput(Throughput::Bytes(stream.len() as u64));
         group.bench_function(BenchmarkId::new("rows", name), |bencher| {

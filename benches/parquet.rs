@@ -10,7 +10,8 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pgsluice::codec::{
-    BatchLimits, Compression, CopyDecoder, ParquetEncoder, ParquetOptions, map_table,
+    BatchLimits, Compression, CopyDecoder, MappingOptions, ParquetEncoder, ParquetOptions,
+    map_table,
 };
 
 #[path = "../src/copy/wire_rows.rs"]
@@ -23,7 +24,7 @@ use workload::cpu_time::CpuTime;
 const STREAM_BYTES: usize = 64 << 20;
 
 fn decode(columns: &[pgsluice::codec::Column], stream: &[u8]) -> Vec<RecordBatch> {
-    let mapping = map_table(columns).expect("the names differ");
+    let mapping = map_table(columns, &MappingOptions::default()).expect("the names differ");
     let mut decoder = CopyDecoder::new(&mapping, BatchLimits::default());
     decoder.push(stream).expect("the stream is well-formed");
     let mut batches = Vec::new();

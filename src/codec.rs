@@ -2,18 +2,21 @@
 //!
 //! For programs that bring their own connection or store. [`map_table`] decides the types from
 //! the catalog's columns, a [`CopyDecoder`] turns the bytes of `COPY … TO STDOUT (FORMAT binary)`
-//! into record batches, a [`ParquetEncoder`] turns those into the bytes of one object.
+//! into record batches, a [`ParquetEncoder`] turns those into the bytes of one object. A
+//! [`CopyEncoder`] turns record batches back into the rows that PostgreSQL sent.
 
 pub use crate::copy::{
-    BatchLimits, CopyDecoder, CopyError, CopyErrorKind, CopySummary, ParseDigestError, WireDigest,
+    BatchLimits, COPY_HEADER, COPY_TRAILER, CopyDecoder, CopyEncoder, CopyError, CopyErrorKind,
+    CopySummary, Exception, ParseDigestError, WireDigest,
 };
 pub use crate::file::{
     FileSummary, Footer, FooterSummary, ParquetEncoder, ParquetOptions, Sha256Digest, read_footer,
 };
 pub use crate::mapping::{
-    ColumnMapping, Decode, META_COLLATION, META_ENUM_LABELS, META_GENERATED, META_PG_TYPE,
-    META_REPRESENTATION, META_TYPMOD, META_UNIT, SelectAs, TableMapping, map_table,
+    AttributeCodec, Codec, ColumnMapping, META_BASE_TYPE, META_COLLATION, META_ENUM_LABELS,
+    META_GENERATED, META_MAP, META_PG_TYPE, META_REPRESENTATION, META_SRID, META_TYPE, META_TYPMOD,
+    META_UNIT, MappingOptions, SelectAs, TableMapping, map_table,
 };
-pub use crate::options::Compression;
-pub use crate::pg_type::{NumericModifier, PgType};
+pub use crate::options::{Compression, MapTo, OnUnrepresentable, Profile};
+pub use crate::pg_type::{Attribute, NumericModifier, PgType, TextReason, TypeRef};
 pub use crate::table::Column;

@@ -1,6 +1,8 @@
 //! What a run is asked to do: plain data with documented defaults, `with_*` setters and one
 //! [`ExportOptions::validate`] that names the field. No parsing of flags here.
 
+mod types;
+
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::table::TableName;
+
+pub use self::types::{MapTo, OnUnrepresentable, Profile};
 
 /// Workers, by default: one receives while the other's rows are encoded.
 pub const DEFAULT_WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two is not zero");

@@ -105,6 +105,9 @@ pub struct Column {
     pub pg_type: PgType,
     /// `format_type(atttypid, atttypmod)`: how SQL would declare it, domain name included.
     pub type_name: String,
+    /// A domain's base type, as SQL would declare it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub base_type: Option<String>,
     /// `atttypid`.
     pub type_oid: u32,
     /// `atttypmod`, -1 when there is none.

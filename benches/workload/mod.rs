@@ -63,6 +63,7 @@ pub(crate) fn columns(types: &[(&str, PgType, bool)]) -> Vec<Column> {
             attnum: 1,
             pg_type: pg_type.clone(),
             type_name: (*name).to_owned(),
+            base_type: None,
             type_oid: 0,
             typmod: -1,
             not_null: *not_null,

@@ -14,6 +14,10 @@ use xxhash_rust::xxh3::xxh3_128;
 /// A row's bytes are those of its tuple in binary COPY: the 16-bit field count, then for each
 /// field its 32-bit length and value. The header and the trailer are left out, so digests of
 /// disjoint sets of rows add up. Its text is 32 lower-case hex digits, most significant first.
+///
+/// Two words that say nothing of a value are taken as an encoder writes them. An array's null flag
+/// is whether it holds NULLs: `array_send` sends whether it has room for them, which a slice of an
+/// array keeps. The display scale of a decimal mapped by hand is its column's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct WireDigest(pub u128);
 
@@ -22,6 +26,14 @@ impl WireDigest {
     #[inline]
     pub fn add_row(&mut self, row: &[u8]) {
         self.0 = self.0.wrapping_add(xxh3_128(row));
+    }
+
+    /// Takes one row that was added out again, and adds another for it.
+    pub(super) fn replace_row(&mut self, added: &[u8], instead: &[u8]) {
+        self.0 = self
+            .0
+            .wrapping_sub(xxh3_128(added))
+            .wrapping_add(xxh3_128(instead));
     }
 
     /// Adds the digest of other rows.

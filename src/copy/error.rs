@@ -21,7 +21,9 @@ pub enum CopyErrorKind {
     Unrepresentable,
     /// Text that is no UTF-8.
     NotUtf8,
-    /// The decoder was used out of order: a bug in the caller.
+    /// An array to be encoded holds what decoding never makes: something else wrote it.
+    Foreign,
+    /// The codec was used out of order: a bug in the caller.
     Misuse,
 }
 
@@ -33,6 +35,9 @@ pub(super) enum Fault {
     BadTime,
     BadDigits,
     BadVersion,
+    BadForm,
+    OtherOid,
+    NotCanonical,
     Infinite,
     NotANumber,
     YearTooFar,
@@ -40,8 +45,13 @@ pub(super) enum Fault {
     OtherScale,
     UnknownLabel,
     UnexpectedNull,
+    ManyDimensions,
+    OtherLowerBound,
+    NotAUuid,
+    OtherSrid,
     NotUtf8,
     ColumnTooLarge,
+    Foreign,
 }
 
 impl Fault {
@@ -51,16 +61,24 @@ impl Fault {
             | Self::BadBool
             | Self::BadTime
             | Self::BadDigits
-            | Self::BadVersion => CopyErrorKind::Malformed,
+            | Self::BadVersion
+            | Self::BadForm
+            | Self::OtherOid
+            | Self::NotCanonical => CopyErrorKind::Malformed,
             Self::Infinite
             | Self::NotANumber
             | Self::YearTooFar
             | Self::BeyondPrecision
             | Self::OtherScale
             | Self::UnknownLabel
-            | Self::UnexpectedNull => CopyErrorKind::Unrepresentable,
+            | Self::UnexpectedNull
+            | Self::ManyDimensions
+            | Self::OtherLowerBound
+            | Self::NotAUuid
+            | Self::OtherSrid => CopyErrorKind::Unrepresentable,
             Self::NotUtf8 => CopyErrorKind::NotUtf8,
             Self::ColumnTooLarge => CopyErrorKind::TooLarge,
+            Self::Foreign => CopyErrorKind::Foreign,
         }
     }
 
@@ -70,7 +88,10 @@ impl Fault {
             Self::BadBool => "a boolean is neither 0 nor 1",
             Self::BadTime => "a time of day lies outside 00:00 to 24:00",
             Self::BadDigits => "a numeric has a sign or digit that does not exist",
-            Self::BadVersion => "a jsonb value has a version other than 1",
+            Self::BadVersion => "the value has a version other than 1",
+            Self::BadForm => "the parts of the value do not have the form of its type",
+            Self::OtherOid => "the value holds another type than the catalog said",
+            Self::NotCanonical => "the value is not in the form that PostgreSQL sends it in",
             Self::Infinite => {
                 "the value is infinite, and the column's Parquet type has no infinity"
             }
@@ -80,7 +101,14 @@ impl Fault {
             Self::OtherScale => "the value has another scale than the column declares",
             Self::UnknownLabel => "the enum label was not in the catalog when the run started",
             Self::UnexpectedNull => "the value is NULL, but the column is declared NOT NULL",
+            Self::ManyDimensions => {
+                "the array has more than one dimension, and a list column has one"
+            }
+            Self::OtherLowerBound => "the array does not begin at 1, and a list column does",
+            Self::NotAUuid => "the text is no UUID of 36 lower-case characters",
+            Self::OtherSrid => "the geometry has another SRID than the column declares",
             Self::NotUtf8 => "the text is not valid UTF-8",
+            Self::Foreign => "the array holds a value that no export writes",
             Self::ColumnTooLarge => "the column's values exceed 2 GiB in one batch",
         }
     }
@@ -91,6 +119,16 @@ impl Fault {
 pub(super) struct FieldError {
     pub(super) row: usize,
     pub(super) fault: Fault,
+}
+
+impl Fault {
+    /// Whether the value is sound and only its column cannot hold it: it can be kept beside it.
+    ///
+    /// A label that the catalog did not have is no such value: the schema itself has changed.
+    pub(super) const fn is_exception(self) -> bool {
+        matches!(self.kind(), CopyErrorKind::Unrepresentable)
+            && !matches!(self, Self::UnknownLabel | Self::UnexpectedNull)
+    }
 }
 
 impl FieldError {
@@ -178,9 +216,15 @@ impl CopyError {
                  report it if it comes back"
             }
             CopyErrorKind::Truncated => "the connection was lost: start again",
-            CopyErrorKind::Unrepresentable | CopyErrorKind::NotUtf8 => {
-                "leave the column out with --exclude-columns, or such rows with --where"
+            CopyErrorKind::Unrepresentable => {
+                "keep such values beside the column with --on-unrepresentable exceptions, or map \
+                 the column with --map COLUMN=text"
             }
+            CopyErrorKind::NotUtf8 => {
+                "export its raw bytes with --map COLUMN=binary, or leave it out with \
+                 --exclude-columns"
+            }
+            CopyErrorKind::Foreign => "export the dataset again: something else wrote this object",
             CopyErrorKind::Misuse => "please report this",
         }
     }

@@ -4,6 +4,8 @@
 //! format is that of the PostgreSQL manual, page COPY, section "Binary Format". Lengths are
 //! checked before they count, and memory grows only by bytes that really arrived.
 
+use std::ops::Range;
+
 use super::digest::WireDigest;
 use super::error::{CopyError, CopyErrorKind};
 
@@ -11,6 +13,10 @@ use super::error::{CopyError, CopyErrorKind};
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Signature, 32 bits of flags, 32 bits of extension length.
 const HEADER_BYTES: usize = 19;
+/// The file header as PostgreSQL sends it: no flags, no extension.
+pub const COPY_HEADER: [u8; HEADER_BYTES] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// The file trailer: a field count of -1.
+pub const COPY_TRAILER: [u8; 2] = TRAILER.to_be_bytes();
 /// The largest extension that is skipped; PostgreSQL sends none.
 const MAX_EXTENSION_BYTES: u32 = 1 << 20;
 /// Flag bit 16: rows carry an OID, which PostgreSQL 12 and later never send.
@@ -117,6 +123,23 @@ pub(super) struct Block<'a> {
     pub(super) raw: &'a [u8],
     pub(super) starts: &'a [u32],
     pub(super) rows: usize,
+}
+
+impl Block<'_> {
+    /// The row that the byte `at` lies in.
+    pub(super) fn row_of(&self, at: u32, columns: usize) -> usize {
+        let next = self.starts.partition_point(|start| *start <= at);
+        next.saturating_sub(1) / columns.max(1)
+    }
+
+    /// The bytes of a row, field count included.
+    pub(super) fn row(&self, row: usize, columns: usize) -> Range<usize> {
+        let start_of = |row: usize| {
+            let first = self.starts.get(row * columns);
+            first.map_or(self.raw.len() - PAD_BYTES, |start| *start as usize - 2)
+        };
+        start_of(row)..start_of(row + 1)
+    }
 }
 
 impl Gather {

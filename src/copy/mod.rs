@@ -1,4 +1,5 @@
-//! Binary COPY, decoded: bytes cut anywhere in, record batches out, every row hashed.
+//! Binary COPY, decoded: bytes cut anywhere in, record batches out, every row hashed; and encoded
+//! again, to the same bytes.
 //!
 //! Owns the decoder as its users see it, and where batches are cut. It holds no socket and does
 //! no I/O. Rows are gathered raw until a block fills the cache, then each block is decoded a
@@ -6,6 +7,7 @@
 
 mod decode;
 mod digest;
+mod encode;
 mod error;
 mod frame;
 #[cfg(test)]
@@ -20,14 +22,16 @@ use arrow_array::types::{Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, SchemaRef};
 
-use self::decode::{ColumnDecoder, Fields, column_decoder};
+use self::decode::{ColumnDecoder, Fields, Notes, Restated, column_decoder};
 use self::error::{Fault, FieldError};
-use self::frame::{Gather, Header, Scanned};
-use crate::mapping::{Decode, TableMapping};
+use self::frame::{Block, Gather, Header, Scanned};
+use crate::mapping::{Codec, TableMapping};
 use crate::options::{DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS};
 
 pub use self::digest::{ParseDigestError, WireDigest};
+pub use self::encode::CopyEncoder;
 pub use self::error::{CopyError, CopyErrorKind};
+pub use self::frame::{COPY_HEADER, COPY_TRAILER};
 
 /// Raw bytes that are decoded at once: few enough for the L2 cache, which each column's pass reads.
 const BLOCK_BYTES: usize = 128 << 10;
@@ -60,10 +64,27 @@ pub struct CopySummary {
     pub rows: u64,
     /// Bytes of COPY data, header and trailer included.
     pub bytes: u64,
-    /// The hash over all rows.
+    /// The hash over all rows, restated values as an encoder writes them.
     pub digest: WireDigest,
-    /// NULLs of each column.
+    /// NULLs of each column, exceptions among them.
     pub null_counts: Vec<u64>,
+    /// Values that became NULL, and an exception each.
+    pub exceptions: u64,
+    /// Values of which the wire said more than the value: an array that has room for NULLs and
+    /// none, a numeric of another display scale under `--map`. The value is exact; an encoder
+    /// writes it in its plain form.
+    pub restated: u64,
+}
+
+/// A value that its column cannot hold. The column has NULL in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// Its row, from 0: of the chunk when decoded, of the batch when encoded.
+    pub row: u64,
+    /// Its column, an index into the mapping.
+    pub column: usize,
+    /// The value's bytes on the wire, without the length word.
+    pub wire: Box<[u8]>,
 }
 
 /// Decodes one binary COPY stream.
@@ -93,6 +114,14 @@ pub struct CopyDecoder {
     bytes: u64,
     digest: WireDigest,
     null_counts: Vec<u64>,
+    /// Whether sound values that a column cannot hold become exceptions, or an error.
+    keeps_exceptions: bool,
+    /// Exceptions not yet taken.
+    exceptions: Vec<Exception>,
+    exceptions_total: u64,
+    restated_total: u64,
+    /// What the current column of the current block gave, kept for its memory.
+    notes: Notes,
     phase: Phase,
 }
 
@@ -114,7 +143,7 @@ impl CopyDecoder {
         let columns: Vec<_> = mapping
             .columns
             .iter()
-            .map(|column| column_decoder(&column.decode))
+            .map(|column| column_decoder(&column.codec))
             .collect();
         Self {
             schema: SchemaRef::clone(&mapping.schema),
@@ -130,6 +159,11 @@ impl CopyDecoder {
             digest: WireDigest::default(),
             null_counts: vec![0; columns.len()],
             columns,
+            keeps_exceptions: mapping.exceptions,
+            exceptions: Vec::new(),
+            exceptions_total: 0,
+            restated_total: 0,
+            notes: Notes::default(),
             phase: Phase::Rows,
         }
     }
@@ -139,8 +173,8 @@ impl CopyDecoder {
     #[must_use]
     pub fn with_row_key(mut self, key_column: Option<usize>, mapping: &TableMapping) -> Self {
         self.key_column = key_column.filter(|index| {
-            let decode = mapping.columns.get(*index).map(|column| &column.decode);
-            matches!(decode, Some(Decode::Int16 | Decode::Int32 | Decode::Int64))
+            let codec = mapping.columns.get(*index).map(|column| &column.codec);
+            matches!(codec, Some(Codec::Int16 | Codec::Int32 | Codec::Int64))
         });
         self
     }
@@ -177,6 +211,12 @@ impl CopyDecoder {
         })
     }
 
+    /// Takes the exceptions found so far, in order of their blocks. Their rows count from the start
+    /// of the stream. They are held until taken: take them with each batch.
+    pub fn take_exceptions(&mut self) -> Vec<Exception> {
+        std::mem::take(&mut self.exceptions)
+    }
+
     /// Ends the stream, after the last batch was taken.
     ///
     /// # Errors
@@ -196,6 +236,8 @@ impl CopyDecoder {
                     bytes: self.bytes,
                     digest: self.digest,
                     null_counts: self.null_counts.clone(),
+                    exceptions: self.exceptions_total,
+                    restated: self.restated_total,
                 });
             }
             Phase::Ended => "the stream was finished before its batches were taken",
@@ -267,18 +309,40 @@ impl CopyDecoder {
         }
         let block = self.gather.block();
         let count = self.columns.len();
+        let rows_before = self.rows_before + self.batch_rows as u64;
         for (index, column) in self.columns.iter_mut().enumerate() {
-            if let Err(error) = column.decode(Fields::of(block, index, count)) {
+            let fields = Fields::of(block, index, count);
+            let error = match column.decode(fields, &mut self.notes) {
+                Err(error) => Some(error),
+                Ok(()) if self.notes.refused.is_empty() => None,
+                Ok(()) if self.keeps_exceptions => {
+                    let found = exceptions(&mut self.notes, fields, index, rows_before);
+                    self.exceptions_total += found.len() as u64;
+                    self.exceptions.extend(found);
+                    None
+                }
+                Ok(()) => self
+                    .notes
+                    .refused
+                    .iter()
+                    .min_by_key(|error| error.row)
+                    .copied(),
+            };
+            if let Some(error) = error {
                 let row_key = self
                     .key_column
                     .and_then(|key| Fields::of(block, key, count).value_at(error.row))
                     .and_then(integer);
-                let rows_before = self.rows_before + self.batch_rows as u64;
                 return Err(self
                     .located(error, index, rows_before)
                     .with_row_key(row_key));
             }
         }
+        if !self.notes.restated.is_empty() {
+            self.restated_total += self.notes.restated.len() as u64;
+            restate(&mut self.notes.restated, block, count, &mut self.digest);
+        }
+        self.notes.clear();
         self.gather.advance(arrived);
         self.batch_rows += rows;
         self.batch_bytes += bytes;
@@ -355,6 +419,45 @@ impl CopyDecoder {
             Some(row) => error.at_row(row + self.rows_before + self.batch_rows as u64),
             None => error,
         }
+    }
+}
+
+/// The values of a column that are kept beside it, one a row.
+fn exceptions(
+    notes: &mut Notes,
+    fields: Fields<'_>,
+    column: usize,
+    rows_before: u64,
+) -> Vec<Exception> {
+    notes.refused.sort_unstable_by_key(|error| error.row);
+    notes.refused.dedup_by_key(|error| error.row);
+    let refused = notes.refused.drain(..);
+    let exception = |error: FieldError| {
+        Some(Exception {
+            row: rows_before + error.row as u64,
+            column,
+            wire: fields.value_at(error.row)?.into(),
+        })
+    };
+    refused.filter_map(exception).collect()
+}
+
+/// Puts rows into the digest as an encoder writes them, in place of how they came.
+#[cold]
+fn restate(restated: &mut [Restated], block: Block<'_>, columns: usize, digest: &mut WireDigest) {
+    restated.sort_unstable_by_key(|one| one.at);
+    let mut row_bytes = Vec::new();
+    for words in
+        restated.chunk_by(|a, b| block.row_of(a.at, columns) == block.row_of(b.at, columns))
+    {
+        let row = block.row(block.row_of(words[0].at, columns), columns);
+        row_bytes.clear();
+        row_bytes.extend_from_slice(&block.raw[row.clone()]);
+        for word in words {
+            let at = word.at as usize - row.start;
+            row_bytes[at..at + 2].copy_from_slice(&word.word.to_be_bytes());
+        }
+        digest.replace_row(&block.raw[row], &row_bytes);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::manifest::{
     Dataset, ExportConfig, Heartbeat, Liveness, ManifestLog, OpenRequest, Opened, PlanRequest,
     State, WriterInfo, check_committed, is_alive,
 };
-use crate::mapping::{TableMapping, map_table};
+use crate::mapping::{MappingOptions, TableMapping, map_table};
 use crate::options::ExportOptions;
 use crate::pg::{Keeper, catalog};
 use crate::plan::{Decision, check_filter, decide, plan_table};
@@ -131,7 +131,7 @@ async fn prepare_table(
 ) -> Result<Prepared> {
     let schema =
         catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
-    let mapping = map_table(&schema.columns)?;
+    let mapping = map_table(&schema.columns, &MappingOptions::default())?;
     let root = root.child(&layout::dataset_folder(&options.layout, &schema.name)?)?;
     let config = config_of(keeper, &schema, options);
     let dataset = load_dataset(&root).await?;

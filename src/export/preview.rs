@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::export::budget::MemoryCeiling;
 use crate::export::open_keeper;
 use crate::export::worker::select_list;
-use crate::mapping::{SelectAs, map_table};
+use crate::mapping::{MappingOptions, SelectAs, map_table};
 use crate::options::ExportOptions;
 use crate::pg::{ConnectOptions, Keeper, catalog, sql};
 use crate::plan::plan_table;
@@ -99,7 +99,7 @@ async fn plan_one(
 ) -> Result<TablePlan> {
     let schema =
         catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
-    let mapping = map_table(&schema.columns)?;
+    let mapping = map_table(&schema.columns, &MappingOptions::default())?;
     let plan = plan_table(keeper.session(), &schema, options).await?;
     let select = select_list(&schema, &mapping);
     let chunk_plan = |chunk: &Chunk| ChunkPlan {

@@ -1,43 +1,55 @@
 //! What a PostgreSQL column becomes: the one place that decides types.
 //!
-//! Owns the choice of Arrow type, of wire decoding, and of how the column is selected, all from
-//! the catalog alone; never from looking at values. It does not decode anything (`copy`) and
-//! writes no SQL (`pg::sql`). The profile is *portable*: files open in every common reader.
+//! Owns the choice of Arrow type, of wire form, and of how the column is selected, all from the
+//! catalog and the options alone; never from looking at values. It does not decode anything
+//! (`copy`) and writes no SQL (`pg::sql`).
 
-use std::collections::HashMap;
+mod codec;
+mod metadata;
+mod overrides;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{FieldRef, Schema, SchemaRef};
 
+pub use self::codec::{AttributeCodec, Codec};
+pub use self::metadata::{
+    META_BASE_TYPE, META_COLLATION, META_ENUM_LABELS, META_GENERATED, META_MAP, META_PG_TYPE,
+    META_REPRESENTATION, META_SRID, META_TYPE, META_TYPMOD, META_UNIT,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pg_type::{NumericModifier, PgType};
+use crate::options::{MapTo, OnUnrepresentable, Profile};
+use crate::pg_type::{Attribute, NumericModifier, PgType};
 use crate::table::Column;
 
-/// Field metadata: the declared type, as `format_type` shows it.
-pub const META_PG_TYPE: &str = "pgsluice.pg_type";
-/// Field metadata: `atttypmod`, where there is one.
-pub const META_TYPMOD: &str = "pgsluice.typmod";
-/// Field metadata: an enum's labels in their sort order, as a JSON array.
-pub const META_ENUM_LABELS: &str = "pgsluice.enum_labels";
-/// Field metadata: the collation, where it is not the type's default.
-pub const META_COLLATION: &str = "pgsluice.collation";
-/// Field metadata: `true` on a generated column, which a restore leaves out.
-pub const META_GENERATED: &str = "pgsluice.generated";
-/// Field metadata: `text` where the values are PostgreSQL's own text of another type.
-pub const META_REPRESENTATION: &str = "pgsluice.representation";
-/// Field metadata: the unit of a time of day held as an integer, `us` from midnight.
-pub const META_UNIT: &str = "pgsluice.unit";
+/// The most digits that every reader's decimals hold.
+const PORTABLE_DIGITS: u16 = 38;
+/// The most digits that a `Decimal256` holds.
+const NATIVE_DIGITS: u16 = 76;
 
-/// The most digits a `Decimal128` holds.
-const MAX_DECIMAL_DIGITS: u16 = 38;
+/// What decides a mapping beside the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MappingOptions {
+    /// Which Parquet types are used.
+    pub profile: Profile,
+    /// Choices for single columns, by their exact names.
+    pub overrides: BTreeMap<String, MapTo>,
+    /// What becomes of a value that its column cannot hold.
+    pub on_unrepresentable: OnUnrepresentable,
+}
 
-/// How a table's rows travel: what is selected, how it is decoded, what it becomes.
+/// How a table's rows travel: what is selected, its wire form, what it becomes.
 #[derive(Debug, Clone)]
 pub struct TableMapping {
     /// One for each exported column, in order.
     pub columns: Vec<ColumnMapping>,
     /// The schema of every batch and object; its fields are those of `columns`.
     pub schema: SchemaRef,
+    /// Whether a value that its column cannot hold becomes NULL and an exception, or an error.
+    pub exceptions: bool,
 }
 
 /// How one column travels.
@@ -45,8 +57,8 @@ pub struct TableMapping {
 pub struct ColumnMapping {
     /// Name, Arrow type, nullability; the PostgreSQL type is in its metadata.
     pub field: FieldRef,
-    /// The wire form that its values arrive in.
-    pub decode: Decode,
+    /// The wire form that its values arrive in, and what they become.
+    pub codec: Codec,
     /// How it is selected.
     pub select: SelectAs,
 }
@@ -60,64 +72,20 @@ pub enum SelectAs {
     Text,
 }
 
-/// The wire form of a column's values, and the array that they are decoded into.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decode {
-    /// One byte, 0 or 1, into `Boolean`.
-    Bool,
-    /// One raw byte into `Int8`.
-    Char,
-    /// Two bytes into `Int16`.
-    Int16,
-    /// Four bytes into `Int32`.
-    Int32,
-    /// Eight bytes into `Int64`.
-    Int64,
-    /// Four unsigned bytes into `Int64`.
-    Oid,
-    /// Four bytes of IEEE 754 into `Float32`, bit for bit.
-    Float32,
-    /// Eight bytes of IEEE 754 into `Float64`, bit for bit.
-    Float64,
-    /// Base-10000 digits into `Decimal128`.
-    Decimal {
-        /// Digits in all, 1 to 38.
-        precision: u8,
-        /// Digits after the point, at most `precision`.
-        scale: u8,
-    },
-    /// Text into `Utf8`.
-    Text,
-    /// A version byte and text into `Utf8`.
-    Jsonb,
-    /// Raw bytes into `Binary`.
-    Bytes,
-    /// Days into `Date32`.
-    Date,
-    /// Microseconds from midnight into `Int64`.
-    Time,
-    /// Microseconds into `Timestamp(µs)`.
-    Timestamp {
-        /// Whether it is an instant (`timestamptz`), labelled UTC.
-        utc: bool,
-    },
-    /// Sixteen bytes into `Utf8`, 36 characters.
-    Uuid,
-    /// A label into `Dictionary(Int32, Utf8)`.
-    Enum {
-        /// All labels, in their sort order.
-        labels: Arc<[String]>,
-    },
-}
-
-/// Maps the exported columns of a table, in the portable profile.
+/// Maps the exported columns of a table.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Unsupported`] when two names differ only by case: common readers would see one.
-pub fn map_table(columns: &[Column]) -> Result<TableMapping> {
+/// [`ErrorKind::Config`] for an override of a column that is not there, or whose type it does not
+/// fit.
+pub fn map_table(columns: &[Column], options: &MappingOptions) -> Result<TableMapping> {
     refuse_case_collisions(columns)?;
-    let columns: Vec<_> = columns.iter().map(map_column).collect();
+    overrides::refuse_unknown(columns, options)?;
+    let columns = columns
+        .iter()
+        .map(|column| map_column(column, options))
+        .collect::<Result<Vec<_>>>()?;
     let fields: Vec<_> = columns
         .iter()
         .map(|column| Arc::clone(&column.field))
@@ -125,6 +93,7 @@ pub fn map_table(columns: &[Column]) -> Result<TableMapping> {
     Ok(TableMapping {
         schema: Arc::new(Schema::new(fields)),
         columns,
+        exceptions: options.on_unrepresentable == OnUnrepresentable::Exceptions,
     })
 }
 
@@ -148,196 +117,156 @@ fn refuse_case_collisions(columns: &[Column]) -> Result<()> {
     Ok(())
 }
 
-fn map_column(column: &Column) -> ColumnMapping {
-    let (decode, select) = choose(&column.pg_type);
-    let field = Field::new(&column.name, arrow_type(&decode), !column.not_null)
-        .with_metadata(metadata(column, &decode, select));
-    ColumnMapping {
-        field: Arc::new(field),
-        decode,
-        select,
-    }
-}
-
-/// The wire form that a type is read in.
-fn choose(pg_type: &PgType) -> (Decode, SelectAs) {
-    let decode = match pg_type {
-        PgType::Bool => Decode::Bool,
-        PgType::Char => Decode::Char,
-        PgType::Int2 => Decode::Int16,
-        PgType::Int4 => Decode::Int32,
-        PgType::Int8 => Decode::Int64,
-        PgType::Oid => Decode::Oid,
-        PgType::Float4 => Decode::Float32,
-        PgType::Float8 => Decode::Float64,
-        PgType::Numeric(modifier) => match modifier.and_then(decimal) {
-            Some(decode) => decode,
-            None => return (Decode::Text, SelectAs::Text),
-        },
-        // The cast to text would strip bpchar's padding; its own binary form keeps it.
-        PgType::Text | PgType::Varchar | PgType::Bpchar | PgType::Name | PgType::Json => {
-            Decode::Text
-        }
-        PgType::Jsonb => Decode::Jsonb,
-        PgType::Bytea => Decode::Bytes,
-        PgType::Date => Decode::Date,
-        PgType::Time => Decode::Time,
-        PgType::Timestamp => Decode::Timestamp { utc: false },
-        PgType::Timestamptz => Decode::Timestamp { utc: true },
-        PgType::Uuid => Decode::Uuid,
-        PgType::Enum { labels } => Decode::Enum {
-            labels: labels.as_slice().into(),
-        },
-        PgType::Other => return (Decode::Text, SelectAs::Text),
+fn map_column(column: &Column, options: &MappingOptions) -> Result<ColumnMapping> {
+    let chosen = match options.overrides.get(&column.name) {
+        Some(to) => overrides::choose(column, *to)?,
+        None => choose(&column.pg_type, options.profile),
     };
-    (decode, SelectAs::Native)
-}
-
-/// A declared precision and scale that `Decimal128` holds exactly.
-fn decimal(modifier: NumericModifier) -> Option<Decode> {
-    let scale = u16::try_from(modifier.scale).ok()?;
-    let fits =
-        (1..=MAX_DECIMAL_DIGITS).contains(&modifier.precision) && scale <= modifier.precision;
-    fits.then_some(Decode::Decimal {
-        precision: modifier.precision as u8,
-        scale: scale as u8,
+    let as_text = options.on_unrepresentable == OnUnrepresentable::Text;
+    let (codec, select) = match chosen {
+        (codec, _) if as_text && codec.is_partial() => (Codec::Text, SelectAs::Text),
+        chosen => chosen,
+    };
+    let holds_exceptions = options.on_unrepresentable == OnUnrepresentable::Exceptions;
+    let nullable = !column.not_null || (holds_exceptions && codec.is_partial());
+    let field = codec.field(&column.name, nullable);
+    let mut metadata = metadata::of(column, options, &codec, select);
+    metadata.extend(field.metadata().clone());
+    Ok(ColumnMapping {
+        field: Arc::new(field.with_metadata(metadata)),
+        codec,
+        select,
     })
 }
 
-fn arrow_type(decode: &Decode) -> DataType {
-    match decode {
-        Decode::Bool => DataType::Boolean,
-        Decode::Char => DataType::Int8,
-        Decode::Int16 => DataType::Int16,
-        Decode::Int32 => DataType::Int32,
-        // A file with a TIME column cannot be opened by Spark 3.5: the time stays a number.
-        Decode::Int64 | Decode::Oid | Decode::Time => DataType::Int64,
-        Decode::Float32 => DataType::Float32,
-        Decode::Float64 => DataType::Float64,
-        Decode::Decimal { precision, scale } => DataType::Decimal128(*precision, *scale as i8),
-        Decode::Text | Decode::Jsonb | Decode::Uuid => DataType::Utf8,
-        Decode::Bytes => DataType::Binary,
-        Decode::Date => DataType::Date32,
-        Decode::Timestamp { utc } => {
-            DataType::Timestamp(TimeUnit::Microsecond, utc.then(|| "UTC".into()))
-        }
-        Decode::Enum { .. } => {
-            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-        }
+/// The wire form that a type is read in, and how it is selected.
+fn choose(pg_type: &PgType, profile: Profile) -> (Codec, SelectAs) {
+    match native(pg_type, profile) {
+        Some(codec) => (codec, SelectAs::Native),
+        None => (Codec::Text, SelectAs::Text),
     }
 }
 
-fn metadata(column: &Column, decode: &Decode, select: SelectAs) -> HashMap<String, String> {
-    let mut metadata = HashMap::from([(META_PG_TYPE.to_owned(), column.type_name.clone())]);
-    let mut put = |key: &str, value: String| metadata.insert(key.to_owned(), value);
-    if column.typmod != -1 {
-        put(META_TYPMOD, column.typmod.to_string());
-    }
-    if let PgType::Enum { labels } = &column.pg_type {
-        put(META_ENUM_LABELS, serde_json::json!(labels).to_string());
-    }
-    if let Some(collation) = &column.collation {
-        put(META_COLLATION, collation.clone());
-    }
-    if column.generated {
-        put(META_GENERATED, "true".to_owned());
-    }
-    if select == SelectAs::Text {
-        put(META_REPRESENTATION, "text".to_owned());
-    }
-    if *decode == Decode::Time {
-        put(META_UNIT, "us".to_owned());
-    }
-    metadata
+/// The codec of a type; `None` when it, or something that it is made of, travels as text.
+fn native(pg_type: &PgType, profile: Profile) -> Option<Codec> {
+    let portable = profile == Profile::Portable;
+    let either =
+        |in_portable: Codec, in_native: Codec| if portable { in_portable } else { in_native };
+    Some(match pg_type {
+        PgType::Bool => Codec::Bool,
+        PgType::Char => Codec::Char,
+        PgType::Int2 => Codec::Int16,
+        PgType::Int4 => Codec::Int32,
+        PgType::Int8 => Codec::Int64,
+        PgType::Oid => either(Codec::Oid, Codec::UInt32),
+        PgType::Xid8 => either(Codec::Xid8Text, Codec::Bytes8),
+        PgType::PgLsn => either(Codec::LsnText, Codec::Bytes8),
+        PgType::Float4 => Codec::Float32,
+        PgType::Float8 => Codec::Float64,
+        PgType::Numeric(modifier) => numeric(*modifier, profile),
+        PgType::Money { scale } => Codec::Money { scale: *scale },
+        // The cast to text would strip bpchar's padding; its own binary form keeps it.
+        PgType::Text | PgType::Varchar | PgType::Bpchar | PgType::Name => Codec::Text,
+        PgType::Json => either(Codec::Text, Codec::Json),
+        PgType::Jsonb => Codec::Jsonb { logical: !portable },
+        PgType::VersionedText => Codec::VersionedText,
+        PgType::Bytea => Codec::Bytes,
+        PgType::Date => Codec::Date,
+        PgType::Time => either(Codec::Time, Codec::Time64),
+        PgType::Timetz => Codec::Timetz,
+        PgType::Timestamp => Codec::Timestamp { utc: false },
+        PgType::Timestamptz => Codec::Timestamp { utc: true },
+        PgType::Interval => Codec::Interval,
+        PgType::Uuid => either(Codec::UuidText, Codec::Uuid),
+        PgType::Inet => Codec::Inet,
+        PgType::Cidr => Codec::Cidr,
+        PgType::Macaddr => Codec::Macaddr,
+        PgType::Macaddr8 => Codec::Macaddr8,
+        PgType::BitString => Codec::BitString,
+        PgType::Enum { labels } => Codec::Enum {
+            labels: labels.as_slice().into(),
+        },
+        made_of_others => return nested(made_of_others, profile),
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The codec of a type with parts.
+fn nested(pg_type: &PgType, profile: Profile) -> Option<Codec> {
+    let part = |pg_type: &PgType| native(pg_type, profile).map(Box::new);
+    let fixed = |dimensions: Option<u16>| dimensions.filter(|_| profile == Profile::Native);
+    Some(match pg_type {
+        PgType::Point => Codec::Doubles(codec::POINT),
+        PgType::Line => Codec::Doubles(codec::LINE),
+        PgType::Lseg | PgType::Box => Codec::Doubles(codec::TWO_POINTS),
+        PgType::Circle => Codec::Doubles(codec::CIRCLE),
+        PgType::Path => Codec::Path,
+        PgType::Polygon => Codec::Polygon,
+        PgType::Array { element } => Codec::Array {
+            element_oid: element.oid,
+            element: part(&element.pg_type)?,
+        },
+        PgType::Composite { attributes } => composite(attributes, profile)?,
+        PgType::Range { subtype } => Codec::Range {
+            bound: part(&subtype.pg_type)?,
+        },
+        PgType::Multirange { subtype } => Codec::Multirange {
+            bound: part(&subtype.pg_type)?,
+        },
+        PgType::Hstore => Codec::Hstore,
+        PgType::Geometry { srid, .. } => match srid {
+            Some(srid) => Codec::Wkb { srid: *srid },
+            // Values of any SRID: each carries its own, as EWKB does.
+            None => Codec::Bytes,
+        },
+        PgType::Vector { dimensions } => Codec::Vector {
+            fixed: fixed(*dimensions),
+        },
+        PgType::Halfvec { dimensions } => Codec::Halfvec {
+            half: profile == Profile::Native,
+            fixed: fixed(*dimensions),
+        },
+        PgType::Sparsevec => Codec::Sparsevec,
+        _ => return None,
+    })
+}
 
-    fn column(name: &str, pg_type: PgType) -> Column {
-        Column {
-            name: name.to_owned(),
-            attnum: 1,
-            pg_type,
-            type_name: "a type".to_owned(),
-            type_oid: 0,
-            typmod: -1,
-            not_null: false,
-            generated: false,
-            collation: None,
-        }
-    }
+/// A composite as a struct. Parquet has no empty struct, and readers that ignore case would take
+/// two attributes for one: such types travel as text.
+fn composite(attributes: &[Attribute], profile: Profile) -> Option<Codec> {
+    let mut seen = HashMap::with_capacity(attributes.len());
+    let codecs = attributes.iter().map(|attribute| {
+        let is_new = seen.insert(attribute.name.to_lowercase(), ()).is_none();
+        let codec = native(&attribute.of.pg_type, profile).filter(|_| is_new)?;
+        Some(AttributeCodec {
+            name: attribute.name.clone(),
+            oid: attribute.of.oid,
+            codec,
+        })
+    });
+    let codecs: Vec<_> = codecs.collect::<Option<_>>()?;
+    (!codecs.is_empty()).then(|| Codec::Composite {
+        attributes: codecs.into(),
+    })
+}
 
-    fn mapped(pg_type: PgType) -> ColumnMapping {
-        map_table(&[column("c", pg_type)])
-            .unwrap()
-            .columns
-            .remove(0)
-    }
-
-    #[test]
-    fn only_numerics_that_decimal128_holds_exactly_are_decimals() {
-        for (precision, scale, native) in [
-            (1, 0, true),
-            (15, 2, true),
-            (38, 38, true),
-            (38, 0, true),
-            (39, 0, false),
-            (5, -2, false),
-            (2, 3, false),
-            (1000, 1000, false),
-        ] {
-            let mapping = mapped(PgType::Numeric(Some(NumericModifier { precision, scale })));
-            assert_eq!(
-                mapping.select == SelectAs::Native,
-                native,
-                "{precision},{scale}"
-            );
-            if native {
-                let expected = DataType::Decimal128(precision as u8, scale as i8);
-                assert_eq!(mapping.field.data_type(), &expected);
-            }
-        }
-        assert_eq!(mapped(PgType::Numeric(None)).select, SelectAs::Text);
-    }
-
-    #[test]
-    fn padded_text_is_never_cast_and_unknown_types_always_are() {
-        assert_eq!(mapped(PgType::Bpchar).select, SelectAs::Native);
-        let other = mapped(PgType::Other);
-        assert_eq!((other.decode, other.select), (Decode::Text, SelectAs::Text));
-        assert_eq!(other.field.metadata()[META_REPRESENTATION], "text");
-    }
-
-    #[test]
-    fn the_field_carries_what_a_restore_needs() {
-        let mut enumeration = column(
-            "mood",
-            PgType::Enum {
-                labels: vec!["sad".into(), "o\"k".into()],
-            },
-        );
-        enumeration.not_null = true;
-        enumeration.generated = true;
-        enumeration.collation = Some("C".into());
-        enumeration.typmod = 7;
-        let mapping = map_table(&[enumeration]).unwrap();
-        let field = mapping.schema.field(0);
-        assert!(!field.is_nullable());
-        assert_eq!(field.metadata()[META_ENUM_LABELS], r#"["sad","o\"k"]"#);
-        assert_eq!(field.metadata()[META_PG_TYPE], "a type");
-        assert_eq!(field.metadata()[META_COLLATION], "C");
-        assert_eq!(field.metadata()[META_GENERATED], "true");
-        assert_eq!(field.metadata()[META_TYPMOD], "7");
-        assert_eq!(mapped(PgType::Time).field.metadata()[META_UNIT], "us");
-    }
-
-    #[test]
-    fn names_that_differ_only_by_case_are_refused() {
-        let columns = [column("id", PgType::Int4), column("ID", PgType::Int4)];
-        let error = map_table(&columns).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.advice().unwrap().contains("--exclude-columns"));
+/// A declared precision and scale that a decimal of the profile holds exactly; else text, which
+/// holds every numeric.
+fn numeric(modifier: Option<NumericModifier>, profile: Profile) -> Codec {
+    let digits = match profile {
+        Profile::Portable => PORTABLE_DIGITS,
+        Profile::Native => NATIVE_DIGITS,
+    };
+    let declared = modifier.and_then(|modifier| {
+        let scale = u16::try_from(modifier.scale).ok()?;
+        let fits = (1..=digits).contains(&modifier.precision) && scale <= modifier.precision;
+        fits.then_some((modifier.precision as u8, scale as u8))
+    });
+    match declared {
+        Some((precision, scale)) => Codec::Decimal {
+            precision,
+            scale,
+            restate: false,
+        },
+        None => Codec::NumericText,
     }
 }

@@ -12,7 +12,7 @@ use tokio_postgres::types::ToSql;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::names::Resolved;
 use crate::pg::session::{Session, column};
-use crate::pg_type::{NumericModifier, PgType};
+use crate::pg_type::{NumericModifier, PgType, TextReason};
 use crate::table::{Column, Relation, RelationKind, TableName, TableSchema};
 
 /// ctid ranges are scanned as ranges since 14 (TID Range Scan).
@@ -321,6 +321,7 @@ fn read_column(row: &Row, labels: &BTreeMap<u32, Vec<String>>) -> Result<Column>
         attnum: column(row, 1)?,
         pg_type,
         type_name: column(row, 2)?,
+        base_type: None,
         type_oid: column(row, 3)?,
         typmod: column(row, 4)?,
         not_null: column(row, 5)?,
@@ -353,7 +354,7 @@ fn pg_type_of(oid: u32, typmod: i32) -> PgType {
         1700 => PgType::Numeric(NumericModifier::from_typmod(typmod)),
         2950 => PgType::Uuid,
         3802 => PgType::Jsonb,
-        _ => PgType::Other,
+        _ => PgType::Other(TextReason::Unknown),
     }
 }
 

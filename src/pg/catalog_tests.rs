@@ -8,6 +8,7 @@ fn column_named(name: &str) -> Column {
         attnum: 1,
         pg_type: PgType::Int4,
         type_name: "integer".into(),
+        base_type: None,
         type_oid: 23,
         typmod: -1,
         not_null: false,

@@ -207,7 +207,7 @@ fn sound_variants_pass() {
             "store",
             "use crate::error::{Error, Result};\nuse crate::chunk::ChunkId;",
         ),
-        ("copy", "use crate::mapping::Decode;"),
+        ("copy", "use crate::mapping::Codec;"),
         (
             "plan",
             "use crate::manifest::Dataset; use crate::pg::Session;",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, BooleanArray};
 
 use super::validity::{Bits, Validity, low_bits};
-use super::{ColumnDecoder, Fields, Group};
+use super::{ColumnDecoder, Fields, Group, Notes};
 use crate::copy::error::{Fault, FieldError};
 
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub(super) struct BooleanDecoder {
 }
 
 impl ColumnDecoder for BooleanDecoder {
-    fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
+    fn decode(&mut self, fields: Fields<'_>, _notes: &mut Notes) -> Result<(), FieldError> {
         for (first_row, group) in fields.groups() {
             let (mut values, mut there, mut null) = (0, 0, 0);
             for (bit, field) in group.fields().enumerate() {

@@ -1,4 +1,4 @@
-//! Types of any length: `bytea` as it is, text checked to be UTF-8, `jsonb` without its version.
+//! Types of any length: `bytea` as it is, text checked to be UTF-8, versioned text without its version.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, BinaryArray, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use super::validity::Validity;
-use super::{ColumnDecoder, Field, Fields};
+use super::{ColumnDecoder, Field, Fields, Notes};
 use crate::copy::error::{Fault, FieldError};
 use crate::copy::frame::PAD_BYTES;
 
@@ -14,8 +14,8 @@ use crate::copy::frame::PAD_BYTES;
 const SHORT_BYTES: usize = 32;
 const _: () = assert!(SHORT_BYTES <= PAD_BYTES);
 
-/// `jsonb_send`: the one version of its binary form.
-const JSONB_VERSION: u8 = 1;
+/// `jsonb_send`, `jsonpath_send`, `ltree_send`: the one version of their binary forms.
+const VERSION: u8 = 1;
 
 /// Values end to end, and where each ends.
 #[derive(Debug)]
@@ -42,16 +42,22 @@ impl Values {
     pub(super) fn decode(
         &mut self,
         fields: Fields<'_>,
+        notes: &mut Notes,
         append: impl Fn(&mut Vec<u8>, Field<'_>) -> Result<bool, Fault>,
     ) -> Result<(), FieldError> {
         self.offsets.reserve(fields.rows());
         for (first_row, group) in fields.groups() {
             let mut mask = 0;
             for (bit, field) in group.fields().enumerate() {
-                let there = append(&mut self.bytes, field).map_err(|fault| FieldError {
-                    row: first_row + bit,
-                    fault,
-                })?;
+                let before = self.bytes.len();
+                let there = match append(&mut self.bytes, field) {
+                    Ok(there) => there,
+                    Err(fault) => {
+                        notes.refuse(first_row + bit, fault)?;
+                        self.bytes.truncate(before);
+                        false
+                    }
+                };
                 mask |= u64::from(there) << bit;
                 self.offsets.push(self.bytes.len() as i32);
             }
@@ -129,8 +135,8 @@ fn find_not_utf8(offsets: &OffsetBuffer<i32>, bytes: &[u8]) -> FieldError {
 pub(super) struct BytesDecoder(Values);
 
 impl ColumnDecoder for BytesDecoder {
-    fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
-        self.0.decode(fields, append_value)
+    fn decode(&mut self, fields: Fields<'_>, notes: &mut Notes) -> Result<(), FieldError> {
+        self.0.decode(fields, notes, append_value)
     }
 
     fn finish(&mut self) -> Result<ArrayRef, FieldError> {
@@ -139,35 +145,35 @@ impl ColumnDecoder for BytesDecoder {
     }
 }
 
-/// Text, and `jsonb`, which is text behind a version byte.
+/// Text, and `jsonb` and its like, which are text behind a version byte.
 #[derive(Debug)]
 pub(super) struct TextDecoder {
     values: Values,
-    jsonb: bool,
+    versioned: bool,
 }
 
 impl TextDecoder {
     pub(super) fn text() -> Self {
         Self {
             values: Values::default(),
-            jsonb: false,
+            versioned: false,
         }
     }
 
-    pub(super) fn jsonb() -> Self {
+    pub(super) fn versioned() -> Self {
         Self {
             values: Values::default(),
-            jsonb: true,
+            versioned: true,
         }
     }
 }
 
 impl ColumnDecoder for TextDecoder {
-    fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
-        if self.jsonb {
-            self.values.decode(fields, append_jsonb)
+    fn decode(&mut self, fields: Fields<'_>, notes: &mut Notes) -> Result<(), FieldError> {
+        if self.versioned {
+            self.values.decode(fields, notes, append_versioned)
         } else {
-            self.values.decode(fields, append_value)
+            self.values.decode(fields, notes, append_value)
         }
     }
 
@@ -176,9 +182,9 @@ impl ColumnDecoder for TextDecoder {
     }
 }
 
-fn append_jsonb(bytes: &mut Vec<u8>, field: Field<'_>) -> Result<bool, Fault> {
+fn append_versioned(bytes: &mut Vec<u8>, field: Field<'_>) -> Result<bool, Fault> {
     match field.value() {
-        Some([JSONB_VERSION, text @ ..]) => {
+        Some([VERSION, text @ ..]) => {
             bytes.extend_from_slice(text);
             Ok(true)
         }

@@ -11,7 +11,7 @@ use arrow_buffer::ScalarBuffer;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::validity::Validity;
-use super::{ColumnDecoder, Fields};
+use super::{ColumnDecoder, Fields, Notes};
 use crate::copy::error::{Fault, FieldError};
 
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl EnumDecoder {
 }
 
 impl ColumnDecoder for EnumDecoder {
-    fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
+    fn decode(&mut self, fields: Fields<'_>, _notes: &mut Notes) -> Result<(), FieldError> {
         self.keys.reserve(fields.rows());
         for (first_row, group) in fields.groups() {
             let mut mask = 0;

@@ -9,7 +9,7 @@ use arrow_array::{ArrayRef, PrimitiveArray};
 use arrow_buffer::ScalarBuffer;
 
 use super::validity::{Validity, low_bits};
-use super::{ColumnDecoder, Fields, Group};
+use super::{ColumnDecoder, Fields, Group, Notes};
 use crate::copy::error::{Fault, FieldError};
 
 /// Decodes values of exactly `N` bytes by `convert`.
@@ -60,8 +60,14 @@ where
 
     /// What is wrong in a group where something is neither there nor NULL.
     #[cold]
-    fn find_fault(&self, group: Group<'_>) -> Result<(), FieldError> {
+    fn find_faults(
+        &self,
+        group: Group<'_>,
+        first_row: usize,
+        notes: &mut Notes,
+    ) -> Result<(), FieldError> {
         for (row, field) in group.fields().enumerate() {
+            let row = first_row + row;
             if field.is_null() {
                 continue;
             }
@@ -70,7 +76,7 @@ where
                 return Err(FieldError { row, fault });
             }
             if let Err(fault) = (self.convert)(field.first::<N>()) {
-                return Err(FieldError { row, fault });
+                notes.refuse(row, fault)?;
             }
         }
         Ok(())
@@ -82,14 +88,13 @@ where
     T: ArrowPrimitiveType,
     F: Fn([u8; N]) -> Result<T::Native, Fault> + Send + 'static,
 {
-    fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
+    fn decode(&mut self, fields: Fields<'_>, notes: &mut Notes) -> Result<(), FieldError> {
         self.values.reserve(fields.rows());
         for (first_row, group) in fields.groups() {
             let (there, null) = self.decode_group(group);
             let rows = group.rows();
             if there | null != low_bits(rows) {
-                self.find_fault(group)
-                    .map_err(|error| error.after(first_row))?;
+                self.find_faults(group, first_row, notes)?;
             }
             self.validity.append(there, rows);
         }

@@ -15,45 +15,94 @@ mod validity;
 
 use arrow_array::ArrayRef;
 
-use super::error::FieldError;
+use super::error::{Fault, FieldError};
 use super::frame::Block;
-use crate::mapping::Decode;
+use crate::mapping::Codec;
+
+/// In place of where a field lies: a part that is not on the wire, and counts as NULL.
+pub(super) const ABSENT: u32 = u32::MAX;
 
 /// Rows that a decoder handles between two looks at its validity mask.
 const GROUP_ROWS: usize = 64;
 
 /// A column under construction.
 pub(super) trait ColumnDecoder: Send {
-    /// Appends one block's fields. After an error the column is unusable.
-    fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError>;
+    /// Appends one block's fields. A sound value that the array cannot hold becomes NULL and a
+    /// note. After an error the column is unusable.
+    fn decode(&mut self, fields: Fields<'_>, notes: &mut Notes) -> Result<(), FieldError>;
 
     /// Takes the array; the next block starts another. The error's row counts from its start.
     fn finish(&mut self) -> Result<ArrayRef, FieldError>;
 }
 
-/// The decoder of a wire form.
-pub(super) fn column_decoder(decode: &Decode) -> Box<dyn ColumnDecoder> {
-    match decode {
-        Decode::Bool => Box::new(boolean::BooleanDecoder::default()),
-        Decode::Char => fixed::char_decoder(),
-        Decode::Int16 => fixed::int16_decoder(),
-        Decode::Int32 => fixed::int32_decoder(),
-        Decode::Int64 => fixed::int64_decoder(),
-        Decode::Oid => fixed::oid_decoder(),
-        Decode::Float32 => fixed::float32_decoder(),
-        Decode::Float64 => fixed::float64_decoder(),
-        Decode::Decimal { precision, scale } => {
-            Box::new(numeric::DecimalDecoder::new(*precision, *scale))
+/// What decoding a column of a block has found beside values. A column with parts counts rows of
+/// its own: it turns those of its parts, from where the notes stood before, into them.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// Sound values that the array cannot hold: NULL stands in their place.
+    pub(super) refused: Vec<FieldError>,
+    /// What the wire says beside the value, and the array does not keep.
+    pub(super) restated: Vec<Restated>,
+}
+
+/// Two bytes of the wire that say nothing of the value, and what an encoder writes in their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Restated {
+    /// Where they lie in the block.
+    pub(super) at: u32,
+    /// What they are to be.
+    pub(super) word: u16,
+}
+
+impl Notes {
+    /// Notes a value that becomes NULL; whatever is no sound value stays an error.
+    pub(super) fn refuse(&mut self, row: usize, fault: Fault) -> Result<(), FieldError> {
+        let error = FieldError { row, fault };
+        if fault.is_exception() {
+            self.refused.push(error);
+            Ok(())
+        } else {
+            Err(error)
         }
-        Decode::Text => Box::new(bytes::TextDecoder::text()),
-        Decode::Jsonb => Box::new(bytes::TextDecoder::jsonb()),
-        Decode::Bytes => Box::new(bytes::BytesDecoder::default()),
-        Decode::Date => time::date_decoder(),
-        Decode::Time => time::time_decoder(),
-        Decode::Timestamp { utc } => time::timestamp_decoder(*utc),
-        Decode::Uuid => Box::new(uuid::UuidDecoder::default()),
-        Decode::Enum { labels } => Box::new(enumeration::EnumDecoder::new(labels)),
     }
+
+    /// Forgets everything, and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.refused.clear();
+        self.restated.clear();
+    }
+}
+
+/// The decoder of a wire form.
+pub(super) fn column_decoder(codec: &Codec) -> Box<dyn ColumnDecoder> {
+    match codec {
+        Codec::Bool => Box::new(boolean::BooleanDecoder::default()),
+        Codec::Char => fixed::char_decoder(),
+        Codec::Int16 => fixed::int16_decoder(),
+        Codec::Int32 => fixed::int32_decoder(),
+        Codec::Int64 => fixed::int64_decoder(),
+        Codec::Oid => fixed::oid_decoder(),
+        Codec::Float32 => fixed::float32_decoder(),
+        Codec::Float64 => fixed::float64_decoder(),
+        Codec::Decimal {
+            precision,
+            scale,
+            restate,
+        } => Box::new(numeric::DecimalDecoder::new(*precision, *scale, *restate)),
+        Codec::Text | Codec::Json => Box::new(bytes::TextDecoder::text()),
+        Codec::Jsonb { .. } | Codec::VersionedText => Box::new(bytes::TextDecoder::versioned()),
+        Codec::Bytes => Box::new(bytes::BytesDecoder::default()),
+        Codec::Date => time::date_decoder(),
+        Codec::Time => time::time_decoder(),
+        Codec::Timestamp { utc } => time::timestamp_decoder(*utc),
+        Codec::UuidText => Box::new(uuid::UuidDecoder::default()),
+        Codec::Enum { labels } => Box::new(enumeration::EnumDecoder::new(labels)),
+        other => not_yet(other),
+    }
+}
+
+fn not_yet(codec: &Codec) -> Box<dyn ColumnDecoder> {
+    unimplemented!("{codec:?}")
 }
 
 /// One column of a block.
@@ -74,6 +123,22 @@ impl<'a> Fields<'a> {
             rows: block.rows,
             columns,
         }
+    }
+
+    /// The parts of a column's values: where each part's length word lies in the block, or
+    /// [`ABSENT`]. The caller has made sure that each lies within its value.
+    pub(super) fn parts(self, starts: &'a [u32]) -> Self {
+        Self {
+            raw: self.raw,
+            starts,
+            rows: starts.len(),
+            columns: 1,
+        }
+    }
+
+    /// The block.
+    pub(super) fn raw(&self) -> &'a [u8] {
+        self.raw
     }
 
     fn rows(&self) -> usize {
@@ -111,6 +176,11 @@ struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
+    /// Where the length word of each field lies in the block, in row order.
+    fn starts(&self) -> impl ExactSizeIterator<Item = u32> + use<'a> {
+        self.starts.chunks(self.columns).map(|row| row[0])
+    }
+
     /// The fields, in row order.
     #[inline]
     fn fields(&self) -> impl ExactSizeIterator<Item = Field<'a>> + use<'a> {
@@ -142,6 +212,10 @@ impl<'a> Field<'a> {
             Some((length, rest)) => Self {
                 length: i32::from_be_bytes(*length),
                 rest,
+            },
+            None if start == ABSENT => Self {
+                length: -1,
+                rest: &[],
             },
             // Never so: the scan has seen the word. A length that no type has is an error.
             None => Self {

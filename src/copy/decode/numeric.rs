@@ -11,7 +11,7 @@ use arrow_buffer::ScalarBuffer;
 use arrow_schema::DataType;
 
 use super::validity::Validity;
-use super::{ColumnDecoder, Fields};
+use super::{ColumnDecoder, Fields, Notes};
 use crate::copy::error::{Fault, FieldError};
 
 const SIGN_POSITIVE: u16 = 0x0000;
@@ -43,7 +43,7 @@ pub(super) struct DecimalDecoder {
 
 impl DecimalDecoder {
     /// For a precision of 1 to 38 and a scale of at most that.
-    pub(super) fn new(precision: u8, scale: u8) -> Self {
+    pub(super) fn new(precision: u8, scale: u8, _restate: bool) -> Self {
         Self {
             precision,
             scale,
@@ -54,21 +54,19 @@ impl DecimalDecoder {
 }
 
 impl ColumnDecoder for DecimalDecoder {
-    fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
+    fn decode(&mut self, fields: Fields<'_>, notes: &mut Notes) -> Result<(), FieldError> {
         let bound = POWERS[usize::from(self.precision).min(POWERS.len() - 1)];
         self.values.reserve(fields.rows());
         for (first_row, group) in fields.groups() {
             let mut mask = 0;
             for (bit, field) in group.fields().enumerate() {
-                let value = match field.value() {
-                    Some(wire) => scaled(wire, self.scale, bound).map_err(|fault| FieldError {
-                        row: first_row + bit,
-                        fault,
-                    })?,
-                    None => 0,
-                };
-                mask |= u64::from(!field.is_null()) << bit;
-                self.values.push(value);
+                let value = field.value().map(|wire| scaled(wire, self.scale, bound));
+                if let Some(Err(fault)) = value {
+                    notes.refuse(first_row + bit, fault)?;
+                }
+                let value = value.and_then(Result::ok);
+                mask |= u64::from(value.is_some()) << bit;
+                self.values.push(value.unwrap_or_default());
             }
             self.validity.append(mask, group.rows());
         }

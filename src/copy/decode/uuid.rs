@@ -3,7 +3,7 @@
 use arrow_array::ArrayRef;
 
 use super::bytes::Values;
-use super::{ColumnDecoder, Field, Fields};
+use super::{ColumnDecoder, Field, Fields, Notes};
 use crate::copy::error::{Fault, FieldError};
 
 /// The two hex digits of each byte.
@@ -24,8 +24,8 @@ const fn hex_table() -> [[u8; 2]; 256] {
 pub(super) struct UuidDecoder(Values);
 
 impl ColumnDecoder for UuidDecoder {
-    fn decode(&mut self, fields: Fields<'_>) -> Result<(), FieldError> {
-        self.0.decode(fields, append_uuid)
+    fn decode(&mut self, fields: Fields<'_>, notes: &mut Notes) -> Result<(), FieldError> {
+        self.0.decode(fields, notes, append_uuid)
     }
 
     fn finish(&mut self) -> Result<ArrayRef, FieldError> {

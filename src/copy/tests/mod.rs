@@ -7,8 +7,8 @@ use arrow_array::RecordBatch;
 
 use super::wire_rows::{WireRows, numeric};
 use super::{BatchLimits, CopyDecoder, CopyError, CopyErrorKind, CopySummary, WireDigest};
-use crate::mapping::{TableMapping, map_table};
-use crate::pg_type::{NumericModifier, PgType};
+use crate::mapping::{MappingOptions, TableMapping, map_table};
+use crate::pg_type::{NumericModifier, PgType, TextReason};
 use crate::table::Column;
 
 fn column(name: &str, pg_type: PgType) -> Column {
@@ -17,6 +17,7 @@ fn column(name: &str, pg_type: PgType) -> Column {
         attnum: 1,
         pg_type,
         type_name: name.to_owned(),
+        base_type: None,
         type_oid: 0,
         typmod: -1,
         not_null: false,
@@ -31,7 +32,7 @@ fn mapping(types: &[PgType]) -> TableMapping {
         .enumerate()
         .map(|(index, pg_type)| column(&format!("c{index}"), pg_type.clone()))
         .collect();
-    map_table(&columns).unwrap()
+    map_table(&columns, &MappingOptions::default()).unwrap()
 }
 
 fn money() -> PgType {
@@ -72,7 +73,7 @@ fn all_types() -> Vec<PgType> {
         Bpchar,
         Varchar,
         Name,
-        Other,
+        Other(TextReason::Unknown),
     ]
 }
 

@@ -189,7 +189,7 @@ fn a_character_split_between_two_values_is_not_utf8() {
 fn null_in_a_not_null_column_is_an_error() {
     let mut id = column("id", PgType::Int8);
     id.not_null = true;
-    let mapping = map_table(&[id]).unwrap();
+    let mapping = map_table(&[id], &crate::mapping::MappingOptions::default()).unwrap();
     let mut wire = WireRows::new();
     wire.row(1).field(Some(&[0; 8])).row(1).field(None);
     let error = decode_whole(&mapping, &wire.trailer()).unwrap_err();

@@ -56,6 +56,7 @@ fn schema() -> TableSchema {
             attnum: 1,
             pg_type: crate::pg_type::PgType::Int8,
             type_name: "bigint".into(),
+            base_type: None,
             type_oid: 20,
             typmod: -1,
             not_null: false,
