@@ -17,7 +17,7 @@ mod shape;
 mod texts;
 mod times;
 
-pub(crate) use server::{Corpus, Filled, MAJORS, SCHEMA};
+pub(crate) use server::{Corpus, Filled, MAJORS, SCHEMA, distribution_major};
 pub(crate) use shape::{Profile, Shape};
 
 /// One type: a table of it is `(id int PRIMARY KEY, v <sql_type>)`, its row 0 NULL.

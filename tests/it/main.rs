@@ -18,4 +18,6 @@ mod rig;
 mod scenario;
 mod snapshots;
 mod traps;
+mod type_readers;
+mod types;
 mod values;

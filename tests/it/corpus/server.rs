@@ -4,10 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{Need, Profile, TypeCase, all};
-use crate::rig::{Database, Session};
+use crate::rig::{Database, Session, env};
 
 /// The servers that `tests/run.sh` starts.
 pub(crate) const MAJORS: std::ops::RangeInclusive<u32> = 13..=18;
+
+/// The version of the default server.
+pub(crate) fn distribution_major() -> u32 {
+    let server = Session::open(&env("PGSLUICE_TEST_DSN"));
+    let number: u32 = server
+        .query_one_text("SHOW server_version_num")
+        .parse()
+        .expect("a number");
+    number / 10_000
+}
 
 /// Where the tables are: apart from the types, since a table's name is a type's too.
 pub(crate) const SCHEMA: &str = "corpus";
@@ -18,7 +28,6 @@ const RANDOM_IDS: usize = 1_000_000;
 /// A database on one server, and the cases that it can hold.
 pub(crate) struct Corpus {
     pub(crate) database: Database,
-    pub(crate) major: u32,
     pub(crate) tables: Vec<Filled>,
 }
 
@@ -45,11 +54,7 @@ impl Corpus {
             }
         }
         session.execute("ANALYZE");
-        Self {
-            database,
-            major,
-            tables,
-        }
+        Self { database, tables }
     }
 
     /// A session under the settings that text is read with.
