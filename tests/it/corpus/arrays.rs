@@ -334,7 +334,7 @@ pub(super) const CASES: &[TypeCase] = &[
             "enum_array",
             "mood[]",
             &[
-                "SELECT (enum_range(NULL::mood) || NULL::mood)[1:n % 11] FROM generate_series(1, 30) n",
+                "SELECT (enum_range(NULL::mood))[1:n % 11] FROM generate_series(1, 30) n",
                 "SELECT ARRAY[['', 'late']]::mood[]",
             ],
             "ARRAY(SELECT rnd.maybe(rnd.pick(enum_range(NULL::mood))) FROM generate_series(1, i % 8))",
