@@ -35,6 +35,9 @@ mod copy;
 mod error;
 mod export;
 mod file;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod lsn;
 mod manifest;
 mod mapping;

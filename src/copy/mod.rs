@@ -422,7 +422,8 @@ impl CopyDecoder {
     }
 }
 
-/// The values of a column that are kept beside it, one a row.
+/// The values of a column that are kept beside it, one a row. They are kept as they came: nothing
+/// of them is restated.
 fn exceptions(
     notes: &mut Notes,
     fields: Fields<'_>,
@@ -431,15 +432,26 @@ fn exceptions(
 ) -> Vec<Exception> {
     notes.refused.sort_unstable_by_key(|error| error.row);
     notes.refused.dedup_by_key(|error| error.row);
-    let refused = notes.refused.drain(..);
-    let exception = |error: FieldError| {
-        Some(Exception {
+    let mut kept = Vec::with_capacity(notes.refused.len());
+    let mut found = Vec::with_capacity(notes.refused.len());
+    for error in notes.refused.drain(..) {
+        let Some((start, wire)) = fields.place_of(error.row) else {
+            continue;
+        };
+        kept.push(start..start + wire.len());
+        found.push(Exception {
             row: rows_before + error.row as u64,
             column,
-            wire: fields.value_at(error.row)?.into(),
-        })
-    };
-    refused.filter_map(exception).collect()
+            wire: wire.into(),
+        });
+    }
+    // Values of a column lie in the order of their rows.
+    notes.restated.retain(|one| {
+        let at = one.at as usize;
+        let next = kept.partition_point(|place| place.end <= at);
+        kept.get(next).is_none_or(|place| at < place.start)
+    });
+    found
 }
 
 /// Puts rows into the digest as an encoder writes them, in place of how they came.

@@ -13,9 +13,13 @@ mod model;
 mod tests;
 mod upkeep;
 
+#[cfg(fuzzing)]
+pub(crate) use self::change::apply;
 pub(crate) use self::consolidated::finish;
 pub(crate) use self::lease::{Heartbeat, Liveness, is_alive};
 pub(crate) use self::log::{Appended, Fence, ManifestLog, OpenRequest, Opened, PlanRequest};
+#[cfg(fuzzing)]
+pub(crate) use self::model::Entry;
 pub(crate) use self::model::{
     Change, ChunkEntry, Dataset, Difference, ExportConfig, MAX_COMMIT_CHUNKS, ObjectEntry, State,
     WriterInfo, totals_of,

@@ -1,8 +1,10 @@
 //! `--map column=TYPE`: what a column may become beside the profile's choice.
 
-use super::{Codec, MappingOptions, SelectAs};
+use arrow_schema::DataType;
+
+use super::{Codec, MappingOptions, SelectAs, native};
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::MapTo;
+use crate::options::{MapTo, Profile};
 use crate::pg_type::PgType;
 use crate::table::Column;
 
@@ -25,9 +27,7 @@ pub(super) fn choose(column: &Column, to: MapTo) -> Result<(Codec, SelectAs)> {
         PgType::Text | PgType::Varchar | PgType::Bpchar | PgType::Name
     );
     let codec = match (&column.pg_type, to) {
-        // Their binary form is their text; a cast would strip bpchar's padding.
-        (_, MapTo::Text) if is_text => Codec::Text,
-        (_, MapTo::Text) => return Ok((Codec::Text, SelectAs::Text)),
+        (pg_type, MapTo::Text) => return Ok(text(pg_type)),
         (PgType::Numeric(_), MapTo::Decimal { precision, scale }) => Codec::Decimal {
             precision,
             scale,
@@ -42,6 +42,15 @@ pub(super) fn choose(column: &Column, to: MapTo) -> Result<(Codec, SelectAs)> {
         _ => return Err(no_such_mapping(column, to)),
     };
     Ok((codec, SelectAs::Native))
+}
+
+/// A type whose portable form is its text already keeps it: a cast would strip bpchar's padding,
+/// and add a length to an inet host.
+fn text(pg_type: &PgType) -> (Codec, SelectAs) {
+    match native(pg_type, Profile::Portable) {
+        Some(codec) if codec.arrow_type() == DataType::Utf8 => (codec, SelectAs::Native),
+        _ => (Codec::Text, SelectAs::Text),
+    }
 }
 
 fn no_such_mapping(column: &Column, to: MapTo) -> Error {

@@ -12,7 +12,7 @@ use tokio_postgres::types::ToSql;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::names::Resolved;
 use crate::pg::session::{Session, column};
-use crate::pg_type::{NumericModifier, PgType, TextReason};
+use crate::pg::types::{Types, load_types};
 use crate::table::{Column, Relation, RelationKind, TableName, TableSchema};
 
 /// ctid ranges are scanned as ranges since 14 (TID Range Scan).
@@ -37,7 +37,7 @@ SELECT a.attname::text, a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod
   (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.collname)
    FROM pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
    WHERE c.oid = a.attcollation AND a.attcollation <> d.typcollation),
-  t.oid, b.typmod, t.typtype = 'e'
+  CASE WHEN t.oid <> a.atttypid THEN pg_catalog.format_type(t.oid, b.typmod) END
 FROM base b
 JOIN pg_catalog.pg_type t ON t.oid = b.typid AND t.typtype <> 'd'
 JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
@@ -294,12 +294,12 @@ fn refused(schema: &TableSchema, message: &str) -> Error {
 async fn load_columns(session: &Session, oid: u32) -> Result<Vec<Column>> {
     let what = "the table's columns could not be read";
     let rows = session.query(what, COLUMNS_SQL, &[&oid]).await?;
-    let has_enums = rows.iter().any(|row| column(row, 10).unwrap_or(false));
-    let labels = match has_enums {
-        true => load_labels(session, oid).await?,
-        false => BTreeMap::new(),
-    };
-    rows.iter().map(|row| read_column(row, &labels)).collect()
+    let mut oids = Vec::with_capacity(rows.len());
+    for row in &rows {
+        oids.push(column(row, 3)?);
+    }
+    let types = load_types(session, &oids).await?;
+    rows.iter().map(|row| read_column(row, &types)).collect()
 }
 
 async fn load_primary_key(session: &Session, oid: u32) -> Result<Vec<String>> {
@@ -308,74 +308,20 @@ async fn load_primary_key(session: &Session, oid: u32) -> Result<Vec<String>> {
     rows.iter().map(|row| column(row, 0)).collect()
 }
 
-fn read_column(row: &Row, labels: &BTreeMap<u32, Vec<String>>) -> Result<Column> {
-    let base: u32 = column(row, 8)?;
-    let pg_type = match column::<bool>(row, 10)? {
-        true => PgType::Enum {
-            labels: labels.get(&base).cloned().unwrap_or_default(),
-        },
-        false => pg_type_of(base, column(row, 9)?),
-    };
+fn read_column(row: &Row, types: &Types) -> Result<Column> {
+    let (type_oid, typmod) = (column(row, 3)?, column(row, 4)?);
     Ok(Column {
         name: column(row, 0)?,
         attnum: column(row, 1)?,
-        pg_type,
+        pg_type: types.resolve(type_oid, typmod)?,
         type_name: column(row, 2)?,
-        base_type: None,
-        type_oid: column(row, 3)?,
-        typmod: column(row, 4)?,
+        base_type: column(row, 8)?,
+        type_oid,
+        typmod,
         not_null: column(row, 5)?,
         generated: column(row, 6)?,
         collation: column(row, 7)?,
     })
-}
-
-/// The fixed oids of PostgreSQL's own types (`pg_type.dat`).
-fn pg_type_of(oid: u32, typmod: i32) -> PgType {
-    match oid {
-        16 => PgType::Bool,
-        17 => PgType::Bytea,
-        18 => PgType::Char,
-        19 => PgType::Name,
-        20 => PgType::Int8,
-        21 => PgType::Int2,
-        23 => PgType::Int4,
-        25 => PgType::Text,
-        26 => PgType::Oid,
-        114 => PgType::Json,
-        700 => PgType::Float4,
-        701 => PgType::Float8,
-        1042 => PgType::Bpchar,
-        1043 => PgType::Varchar,
-        1082 => PgType::Date,
-        1083 => PgType::Time,
-        1114 => PgType::Timestamp,
-        1184 => PgType::Timestamptz,
-        1700 => PgType::Numeric(NumericModifier::from_typmod(typmod)),
-        2950 => PgType::Uuid,
-        3802 => PgType::Jsonb,
-        _ => PgType::Other(TextReason::Unknown),
-    }
-}
-
-/// Labels of every enum that a column has, directly or through a domain, by the enum's oid.
-async fn load_labels(session: &Session, oid: u32) -> Result<BTreeMap<u32, Vec<String>>> {
-    let sql = "
-        WITH RECURSIVE base(typid) AS (
-          SELECT a.atttypid FROM pg_catalog.pg_attribute a
-          WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
-          UNION
-          SELECT t.typbasetype FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.typid
-          WHERE t.typtype = 'd'
-        )
-        SELECT e.enumtypid, pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
-        FROM pg_catalog.pg_enum e JOIN base b ON b.typid = e.enumtypid GROUP BY e.enumtypid";
-    let rows = session
-        .query("the enums could not be read", sql, &[&oid])
-        .await?;
-    rows.iter()
-        .map(|row| Ok((column(row, 0)?, column(row, 1)?)))
-        .collect()
 }
 
 async fn load_relations(

@@ -1,6 +1,7 @@
 //! Choosing and comparing columns, without a server.
 
 use super::*;
+use crate::pg_type::PgType;
 
 fn column_named(name: &str) -> Column {
     Column {

@@ -32,7 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Public modules that hold a part of the export list and nothing else. None is imported.
-const FACADES: &[&str] = &["codec"];
+const FACADES: &[&str] = &["codec", "fuzzing"];
 
 /// Imports inside one layer. Adapters do not know each other, nor do use cases.
 const BESIDE: &[(&str, &str)] = &[

@@ -162,8 +162,14 @@ impl<'a> Fields<'a> {
 
     /// The value in `row`; `None` when it is NULL or there is no such row.
     pub(super) fn value_at(&self, row: usize) -> Option<&'a [u8]> {
+        self.place_of(row).map(|(_, value)| value)
+    }
+
+    /// The value in `row`, and where it lies in the block.
+    pub(super) fn place_of(&self, row: usize) -> Option<(usize, &'a [u8])> {
         let start = *self.starts.get(row * self.columns)?;
-        Field::at(self.raw, start).value()
+        let value = Field::at(self.raw, start).value()?;
+        Some((start as usize + 4, value))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The decoder held against the manual: every type, every cut, hostile bytes.
 
+mod cuts;
 mod frames;
 mod values;
 
