@@ -12,6 +12,7 @@ pub use crate::copy::{
 pub use crate::file::{
     FileSummary, Footer, FooterSummary, ParquetEncoder, ParquetOptions, Sha256Digest, read_footer,
 };
+pub use crate::mapping::geo;
 pub use crate::mapping::{
     AttributeCodec, Codec, ColumnMapping, META_BASE_TYPE, META_COLLATION, META_ENUM_LABELS,
     META_GENERATED, META_MAP, META_PG_TYPE, META_REPRESENTATION, META_SRID, META_TYPE, META_TYPMOD,
@@ -20,3 +21,6 @@ pub use crate::mapping::{
 pub use crate::options::{Compression, MapTo, OnUnrepresentable, Profile};
 pub use crate::pg_type::{Attribute, NumericModifier, PgType, TextReason, TypeRef};
 pub use crate::table::Column;
+
+#[cfg(test)]
+mod tests;

@@ -47,8 +47,10 @@ pub(super) enum Fault {
     UnexpectedNull,
     ManyDimensions,
     OtherLowerBound,
+    NoElements,
     NotAUuid,
     OtherSrid,
+    UnknownGeometry,
     NotUtf8,
     ColumnTooLarge,
     Foreign,
@@ -74,8 +76,10 @@ impl Fault {
             | Self::UnexpectedNull
             | Self::ManyDimensions
             | Self::OtherLowerBound
+            | Self::NoElements
             | Self::NotAUuid
-            | Self::OtherSrid => CopyErrorKind::Unrepresentable,
+            | Self::OtherSrid
+            | Self::UnknownGeometry => CopyErrorKind::Unrepresentable,
             Self::NotUtf8 => CopyErrorKind::NotUtf8,
             Self::ColumnTooLarge => CopyErrorKind::TooLarge,
             Self::Foreign => CopyErrorKind::Foreign,
@@ -105,8 +109,12 @@ impl Fault {
                 "the array has more than one dimension, and a list column has one"
             }
             Self::OtherLowerBound => "the array does not begin at 1, and a list column does",
+            Self::NoElements => {
+                "the array has a dimension without elements, and an empty list column has none"
+            }
             Self::NotAUuid => "the text is no UUID of 36 lower-case characters",
             Self::OtherSrid => "the geometry has another SRID than the column declares",
+            Self::UnknownGeometry => "the geometry is of a kind, or as deep, as is not known here",
             Self::NotUtf8 => "the text is not valid UTF-8",
             Self::Foreign => "the array holds a value that no export writes",
             Self::ColumnTooLarge => "the column's values exceed 2 GiB in one batch",

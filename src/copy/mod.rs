@@ -9,11 +9,17 @@ mod decode;
 mod digest;
 mod encode;
 mod error;
+mod form;
 mod frame;
+mod half_float;
+mod range_flags;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod wire_rows;
+pub(crate) mod wire_rows;
+#[cfg(test)]
+pub(crate) mod wire_values;
+mod wkb;
 
 use std::collections::VecDeque;
 
@@ -422,8 +428,7 @@ impl CopyDecoder {
     }
 }
 
-/// The values of a column that are kept beside it, one a row. They are kept as they came: nothing
-/// of them is restated.
+/// The values of a column that are kept beside it, one a row.
 fn exceptions(
     notes: &mut Notes,
     fields: Fields<'_>,
@@ -432,26 +437,16 @@ fn exceptions(
 ) -> Vec<Exception> {
     notes.refused.sort_unstable_by_key(|error| error.row);
     notes.refused.dedup_by_key(|error| error.row);
-    let mut kept = Vec::with_capacity(notes.refused.len());
-    let mut found = Vec::with_capacity(notes.refused.len());
-    for error in notes.refused.drain(..) {
-        let Some((start, wire)) = fields.place_of(error.row) else {
-            continue;
-        };
-        kept.push(start..start + wire.len());
-        found.push(Exception {
+    notes.forget_restated(fields);
+    let refused = notes.refused.drain(..);
+    let exception = |error: FieldError| {
+        Some(Exception {
             row: rows_before + error.row as u64,
             column,
-            wire: wire.into(),
-        });
-    }
-    // Values of a column lie in the order of their rows.
-    notes.restated.retain(|one| {
-        let at = one.at as usize;
-        let next = kept.partition_point(|place| place.end <= at);
-        kept.get(next).is_none_or(|place| at < place.start)
-    });
-    found
+            wire: fields.value_at(error.row)?.into(),
+        })
+    };
+    refused.filter_map(exception).collect()
 }
 
 /// Puts rows into the digest as an encoder writes them, in place of how they came.

@@ -140,6 +140,8 @@ pub enum Codec {
     Wkb {
         /// The declared SRID, more than 0.
         srid: i32,
+        /// Whether it is `geography`: edges follow the spheroid.
+        geography: bool,
     },
     /// Dimensions and floats as `List<Float32>`, or `FixedSizeList` of a declared length.
     Vector {

@@ -68,7 +68,7 @@ pub(super) fn of(
         Codec::Time => {
             put(META_UNIT, "us".to_owned());
         }
-        Codec::Wkb { srid } => {
+        Codec::Wkb { srid, .. } => {
             put(META_SRID, srid.to_string());
         }
         _ => {}

@@ -5,6 +5,7 @@
 //! (`copy`) and writes no SQL (`pg::sql`).
 
 mod codec;
+pub mod geo;
 mod metadata;
 mod overrides;
 #[cfg(test)]
@@ -213,8 +214,11 @@ fn nested(pg_type: &PgType, profile: Profile) -> Option<Codec> {
             bound: part(&subtype.pg_type)?,
         },
         PgType::Hstore => Codec::Hstore,
-        PgType::Geometry { srid, .. } => match srid {
-            Some(srid) => Codec::Wkb { srid: *srid },
+        PgType::Geometry { srid, geography } => match srid {
+            Some(srid) => Codec::Wkb {
+                srid: *srid,
+                geography: *geography,
+            },
             // Values of any SRID: each carries its own, as EWKB does.
             None => Codec::Bytes,
         },

@@ -85,6 +85,12 @@ impl Values {
         )
     }
 
+    /// Takes an array of bytes as they are.
+    pub(super) fn take_binary(&mut self) -> ArrayRef {
+        let (offsets, bytes, nulls) = self.take();
+        Arc::new(BinaryArray::new(offsets, bytes, nulls))
+    }
+
     /// Takes a text array, checked to be UTF-8.
     pub(super) fn take_text(&mut self) -> Result<ArrayRef, FieldError> {
         let (offsets, bytes, nulls) = self.take();
@@ -140,8 +146,7 @@ impl ColumnDecoder for BytesDecoder {
     }
 
     fn finish(&mut self) -> Result<ArrayRef, FieldError> {
-        let (offsets, bytes, nulls) = self.0.take();
-        Ok(Arc::new(BinaryArray::new(offsets, bytes, nulls)))
+        Ok(self.0.take_binary())
     }
 }
 

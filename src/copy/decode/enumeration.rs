@@ -75,12 +75,12 @@ impl ColumnDecoder for EnumDecoder {
             let mut mask = 0;
             for (bit, field) in group.fields().enumerate() {
                 let key = match field.value() {
-                    Some(label) => self.key_of(label).ok_or(FieldError {
-                        row: first_row + bit,
-                        fault: Fault::UnknownLabel,
-                    })?,
-                    None => 0,
+                    Some(label) => self.key_of(label).ok_or(Fault::UnknownLabel),
+                    None if field.is_null() => Ok(0),
+                    None => Err(Fault::WrongLength),
                 };
+                let row = first_row + bit;
+                let key = key.map_err(|fault| FieldError { row, fault })?;
                 mask |= u64::from(!field.is_null()) << bit;
                 self.keys.push(key);
             }

@@ -1,9 +1,10 @@
-//! Types of a fixed width: integers, floats, oid, "char"; and the loop that all such types share.
+//! Types of a fixed width: integers, floats, oid, money, "char"; and the loop that all such types share.
 
 use std::sync::Arc;
 
 use arrow_array::types::{
-    ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    ArrowPrimitiveType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, UInt32Type,
 };
 use arrow_array::{ArrayRef, PrimitiveArray};
 use arrow_buffer::ScalarBuffer;
@@ -11,11 +12,15 @@ use arrow_buffer::ScalarBuffer;
 use super::validity::{Validity, low_bits};
 use super::{ColumnDecoder, Fields, Group, Notes};
 use crate::copy::error::{Fault, FieldError};
+use crate::mapping::Codec;
+
+/// Gives an array the data type of its column.
+type Wrap<T> = Box<dyn Fn(PrimitiveArray<T>) -> PrimitiveArray<T> + Send>;
 
 /// Decodes values of exactly `N` bytes by `convert`.
 pub(super) struct FixedDecoder<T: ArrowPrimitiveType, const N: usize, F> {
     convert: F,
-    wrap: fn(PrimitiveArray<T>) -> PrimitiveArray<T>,
+    wrap: Wrap<T>,
     values: Vec<T::Native>,
     validity: Validity,
 }
@@ -28,11 +33,11 @@ where
     /// A decoder whose arrays have the data type that `wrap` gives them.
     pub(super) fn boxed(
         convert: F,
-        wrap: fn(PrimitiveArray<T>) -> PrimitiveArray<T>,
+        wrap: impl Fn(PrimitiveArray<T>) -> PrimitiveArray<T> + Send + 'static,
     ) -> Box<dyn ColumnDecoder> {
         Box::new(Self {
             convert,
-            wrap,
+            wrap: Box::new(wrap),
             values: Vec::new(),
             validity: Validity::default(),
         })
@@ -129,6 +134,19 @@ pub(super) fn oid_decoder() -> Box<dyn ColumnDecoder> {
     FixedDecoder::<Int64Type, 4, _>::boxed(
         |bytes| Ok(i64::from(u32::from_be_bytes(bytes))),
         |array| array,
+    )
+}
+
+pub(super) fn uint32_decoder() -> Box<dyn ColumnDecoder> {
+    FixedDecoder::<UInt32Type, 4, _>::boxed(|bytes| Ok(u32::from_be_bytes(bytes)), |array| array)
+}
+
+/// `money` counts the smallest units of its currency; `scale` says how many digits those are.
+pub(super) fn money_decoder(scale: u8) -> Box<dyn ColumnDecoder> {
+    let data_type = Codec::Money { scale }.arrow_type();
+    FixedDecoder::<Decimal128Type, 8, _>::boxed(
+        |bytes| Ok(i128::from(i64::from_be_bytes(bytes))),
+        move |array| array.with_data_type(data_type.clone()),
     )
 }
 

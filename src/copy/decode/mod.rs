@@ -4,14 +4,27 @@
 //! family, one exhaustive factory. A decoder sees one column of a block at a time, so each has
 //! one tight loop without dispatch. Framing is `frame`'s, the choice of types is `mapping`'s.
 
+mod bits;
 mod boolean;
 mod bytes;
+mod decimal;
 mod enumeration;
 mod fixed;
-mod numeric;
+mod fixed_binary;
+mod list;
+mod magnitude;
+mod network;
+mod numeric_text;
+mod parts;
+mod shape;
+mod structs;
+mod structure;
 mod time;
+mod unsigned;
 mod uuid;
 mod validity;
+mod vector;
+mod wkb;
 
 use arrow_array::ArrayRef;
 
@@ -66,6 +79,20 @@ impl Notes {
         }
     }
 
+    /// Drops what was restated within the refused values of a column, which are in order of row:
+    /// they are kept beside the column just as they came.
+    pub(super) fn forget_restated(&mut self, fields: Fields<'_>) {
+        let Self { refused, restated } = self;
+        restated.retain(|one| {
+            let until = refused.partition_point(|error| fields.start_of(error.row) <= one.at);
+            let before = until.checked_sub(1).map(|last| refused[last].row);
+            before.is_none_or(|row| {
+                let length = fields.value_at(row).map_or(0, <[u8]>::len);
+                one.at as usize >= fields.start_of(row) as usize + 4 + length
+            })
+        });
+    }
+
     /// Forgets everything, and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.refused.clear();
@@ -82,27 +109,55 @@ pub(super) fn column_decoder(codec: &Codec) -> Box<dyn ColumnDecoder> {
         Codec::Int32 => fixed::int32_decoder(),
         Codec::Int64 => fixed::int64_decoder(),
         Codec::Oid => fixed::oid_decoder(),
+        Codec::UInt32 => fixed::uint32_decoder(),
+        Codec::Xid8Text => unsigned::xid8_decoder(),
+        Codec::LsnText => unsigned::lsn_decoder(),
+        Codec::Bytes8 => fixed_binary::bytes8_decoder(),
         Codec::Float32 => fixed::float32_decoder(),
         Codec::Float64 => fixed::float64_decoder(),
         Codec::Decimal {
             precision,
             scale,
             restate,
-        } => Box::new(numeric::DecimalDecoder::new(*precision, *scale, *restate)),
+        } => decimal::decimal_decoder(*precision, *scale, *restate),
+        Codec::NumericText => Box::new(numeric_text::NumericTextDecoder::default()),
+        Codec::Money { scale } => fixed::money_decoder(*scale),
         Codec::Text | Codec::Json => Box::new(bytes::TextDecoder::text()),
         Codec::Jsonb { .. } | Codec::VersionedText => Box::new(bytes::TextDecoder::versioned()),
         Codec::Bytes => Box::new(bytes::BytesDecoder::default()),
         Codec::Date => time::date_decoder(),
         Codec::Time => time::time_decoder(),
+        Codec::Time64 => time::time64_decoder(),
+        Codec::Timetz => structs::timetz_decoder(),
         Codec::Timestamp { utc } => time::timestamp_decoder(*utc),
+        Codec::Interval => structs::interval_decoder(),
         Codec::UuidText => Box::new(uuid::UuidDecoder::default()),
+        Codec::Uuid => fixed_binary::uuid_decoder(),
+        Codec::UuidFromText => fixed_binary::uuid_from_text_decoder(),
         Codec::Enum { labels } => Box::new(enumeration::EnumDecoder::new(labels)),
-        other => not_yet(other),
+        Codec::Inet => Box::new(network::NetworkDecoder::inet()),
+        Codec::Cidr => Box::new(network::NetworkDecoder::cidr()),
+        Codec::Macaddr => network::macaddr_decoder(),
+        Codec::Macaddr8 => network::macaddr8_decoder(),
+        Codec::BitString => Box::new(bits::BitStringDecoder::default()),
+        Codec::Array {
+            element_oid,
+            element,
+        } => list::array_decoder(codec, *element_oid, element),
+        Codec::Composite { attributes } => {
+            Box::new(structure::CompositeDecoder::new(codec, attributes))
+        }
+        Codec::Range { bound } => Box::new(structure::RangeDecoder::new(codec, bound)),
+        Codec::Multirange { bound } => list::multirange_decoder(codec, bound),
+        Codec::Hstore => Box::new(list::HstoreDecoder::new(codec)),
+        Codec::Doubles(_) => Box::new(shape::DoublesDecoder::new(codec)),
+        Codec::Path => Box::new(shape::PathDecoder::new(codec)),
+        Codec::Polygon => Box::new(shape::PolygonDecoder::new(codec)),
+        Codec::Wkb { srid, .. } => Box::new(wkb::WkbDecoder::new(*srid)),
+        Codec::Vector { fixed } => vector::vector_decoder(codec, *fixed),
+        Codec::Halfvec { half, fixed } => vector::halfvec_decoder(codec, *half, *fixed),
+        Codec::Sparsevec => Box::new(vector::SparsevecDecoder::new(codec)),
     }
-}
-
-fn not_yet(codec: &Codec) -> Box<dyn ColumnDecoder> {
-    unimplemented!("{codec:?}")
 }
 
 /// One column of a block.
@@ -160,16 +215,16 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The value in `row`; `None` when it is NULL or there is no such row.
-    pub(super) fn value_at(&self, row: usize) -> Option<&'a [u8]> {
-        self.place_of(row).map(|(_, value)| value)
+    /// Where the length word of `row` lies in the block; [`ABSENT`] when there is no such row.
+    fn start_of(&self, row: usize) -> u32 {
+        let start = self.starts.get(row * self.columns);
+        start.copied().unwrap_or(ABSENT)
     }
 
-    /// The value in `row`, and where it lies in the block.
-    pub(super) fn place_of(&self, row: usize) -> Option<(usize, &'a [u8])> {
+    /// The value in `row`; `None` when it is NULL or there is no such row.
+    pub(super) fn value_at(&self, row: usize) -> Option<&'a [u8]> {
         let start = *self.starts.get(row * self.columns)?;
-        let value = Field::at(self.raw, start).value()?;
-        Some((start as usize + 4, value))
+        Field::at(self.raw, start).value()
     }
 }
 

@@ -2,16 +2,12 @@
 //!
 //! Additions are checked, and the infinities are refused: they would be dates like any other.
 
-use arrow_array::types::{Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{Date32Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType};
 
 use super::ColumnDecoder;
 use super::fixed::FixedDecoder;
 use crate::copy::error::Fault;
-
-/// Days from 1970-01-01 to 2000-01-01.
-const EPOCH_DAYS: i32 = 10_957;
-/// Microseconds of a day.
-const DAY_MICROS: i64 = 86_400_000_000;
+use crate::copy::form::time::{DAY_MICROS, EPOCH_DAYS, EPOCH_MICROS};
 
 pub(super) fn date_decoder() -> Box<dyn ColumnDecoder> {
     FixedDecoder::<Date32Type, 4, _>::boxed(
@@ -24,28 +20,33 @@ pub(super) fn date_decoder() -> Box<dyn ColumnDecoder> {
 }
 
 /// 24:00:00 is a time of its own in PostgreSQL; it stays 86,400,000,000.
+fn time_of_day(bytes: [u8; 8]) -> Result<i64, Fault> {
+    match i64::from_be_bytes(bytes) {
+        micros @ 0..=DAY_MICROS => Ok(micros),
+        _ => Err(Fault::BadTime),
+    }
+}
+
 pub(super) fn time_decoder() -> Box<dyn ColumnDecoder> {
-    FixedDecoder::<Int64Type, 8, _>::boxed(
-        |bytes| match i64::from_be_bytes(bytes) {
-            micros @ 0..=DAY_MICROS => Ok(micros),
-            _ => Err(Fault::BadTime),
-        },
-        |array| array,
-    )
+    FixedDecoder::<Int64Type, 8, _>::boxed(time_of_day, |array| array)
+}
+
+pub(super) fn time64_decoder() -> Box<dyn ColumnDecoder> {
+    FixedDecoder::<Time64MicrosecondType, 8, _>::boxed(time_of_day, |array| array)
 }
 
 pub(super) fn timestamp_decoder(utc: bool) -> Box<dyn ColumnDecoder> {
     FixedDecoder::<TimestampMicrosecondType, 8, _>::boxed(
         |bytes| match i64::from_be_bytes(bytes) {
             i64::MIN | i64::MAX => Err(Fault::Infinite),
-            micros => micros
-                .checked_add(EPOCH_DAYS as i64 * DAY_MICROS)
-                .ok_or(Fault::YearTooFar),
+            micros => micros.checked_add(EPOCH_MICROS).ok_or(Fault::YearTooFar),
         },
-        if utc {
-            |array| array.with_timezone("UTC")
-        } else {
-            |array| array
+        move |array| {
+            if utc {
+                array.with_timezone("UTC")
+            } else {
+                array
+            }
         },
     )
 }

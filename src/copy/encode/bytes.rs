@@ -18,7 +18,8 @@ pub(super) struct BytesEncoder {
     array: Option<Values>,
 }
 
-struct Values {
+/// The values of a text or binary array.
+pub(super) struct Values {
     offsets: OffsetBuffer<i32>,
     bytes: Buffer,
     nulls: Option<NullBuffer>,
@@ -47,9 +48,28 @@ impl BytesEncoder {
 }
 
 impl Values {
+    /// The values of a text array; `None` when it is another.
+    pub(super) fn of_text(array: &ArrayRef) -> Option<Self> {
+        let array = array.as_string_opt::<i32>()?;
+        Some(Self::of(array.offsets(), array.values(), array.nulls()))
+    }
+
+    fn of_binary(array: &ArrayRef) -> Option<Self> {
+        let array = array.as_binary_opt::<i32>()?;
+        Some(Self::of(array.offsets(), array.values(), array.nulls()))
+    }
+
+    fn of(offsets: &OffsetBuffer<i32>, bytes: &Buffer, nulls: Option<&NullBuffer>) -> Self {
+        Self {
+            offsets: offsets.clone(),
+            bytes: bytes.clone(),
+            nulls: nulls.filter(|nulls| nulls.null_count() > 0).cloned(),
+        }
+    }
+
     /// The value in `row`; `None` when it is NULL.
     #[inline(always)]
-    fn get(&self, row: usize) -> Option<&[u8]> {
+    pub(super) fn get(&self, row: usize) -> Option<&[u8]> {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             return None;
         }
@@ -60,27 +80,11 @@ impl Values {
 
 impl ColumnEncoder for BytesEncoder {
     fn bind(&mut self, array: &ArrayRef) -> Result<(), WrongArray> {
-        if *array.data_type() != self.data_type {
-            return Err(WrongArray);
-        }
-        let (offsets, bytes) = match self.data_type {
-            DataType::Utf8 => {
-                let array = array.as_string::<i32>();
-                (array.offsets(), array.values())
-            }
-            _ => {
-                let array = array.as_binary::<i32>();
-                (array.offsets(), array.values())
-            }
+        let values = match self.data_type {
+            DataType::Utf8 => Values::of_text(array),
+            _ => Values::of_binary(array),
         };
-        self.array = Some(Values {
-            offsets: offsets.clone(),
-            bytes: bytes.clone(),
-            nulls: array
-                .nulls()
-                .filter(|nulls| nulls.null_count() > 0)
-                .cloned(),
-        });
+        self.array = Some(values.ok_or(WrongArray)?);
         Ok(())
     }
 

@@ -6,12 +6,24 @@
 //! fields. So each pass is one tight loop without dispatch, and the block stays in the cache.
 
 mod bytes;
+mod decimal;
+mod enumeration;
 mod fixed;
+mod list;
+mod parts;
+mod shape;
+mod shown;
 mod staged;
+mod structs;
+mod structure;
+mod time;
+mod vector;
+mod wkb;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 
+use self::staged::StagedEncoder;
 use super::Exception;
 use super::error::{CopyError, CopyErrorKind, FieldError};
 use crate::mapping::{Codec, TableMapping};
@@ -56,18 +68,57 @@ struct WrongArray;
 /// The encoder of a codec.
 fn column_encoder(codec: &Codec) -> Box<dyn ColumnEncoder> {
     match codec {
+        Codec::Bool => fixed::bool_encoder(),
+        Codec::Char => fixed::char_encoder(),
         Codec::Int16 => fixed::int16_encoder(),
         Codec::Int32 => fixed::int32_encoder(),
         Codec::Int64 => fixed::int64_encoder(),
+        Codec::Oid => fixed::oid_encoder(),
+        Codec::UInt32 => fixed::uint32_encoder(),
+        Codec::Xid8Text => shown::xid8_encoder(),
+        Codec::LsnText => shown::lsn_encoder(),
+        Codec::Bytes8 => fixed::raw_encoder::<8>(),
+        Codec::Float32 => fixed::float32_encoder(),
+        Codec::Float64 => fixed::float64_encoder(),
+        Codec::Decimal {
+            precision, scale, ..
+        } => decimal::decimal_encoder(*precision, *scale),
+        Codec::NumericText => shown::numeric_encoder(),
+        Codec::Money { scale } => fixed::money_encoder(*scale),
         Codec::Text | Codec::Json => Box::new(bytes::BytesEncoder::text()),
         Codec::Jsonb { .. } | Codec::VersionedText => Box::new(bytes::BytesEncoder::versioned()),
         Codec::Bytes => Box::new(bytes::BytesEncoder::binary()),
-        other => not_yet(other),
+        Codec::Date => time::date_encoder(),
+        Codec::Time => time::time_encoder(),
+        Codec::Time64 => time::time64_encoder(),
+        Codec::Timetz => structs::timetz_encoder(),
+        Codec::Timestamp { .. } => time::timestamp_encoder(),
+        Codec::Interval => structs::interval_encoder(),
+        Codec::UuidText => shown::uuid_encoder(),
+        Codec::Uuid => fixed::raw_encoder::<16>(),
+        Codec::UuidFromText => shown::uuid_to_text_encoder(),
+        Codec::Enum { labels } => enumeration::enum_encoder(labels),
+        Codec::Inet => shown::inet_encoder(),
+        Codec::Cidr => shown::cidr_encoder(),
+        Codec::Macaddr => shown::macaddr_encoder(),
+        Codec::Macaddr8 => shown::macaddr8_encoder(),
+        Codec::BitString => shown::bit_string_encoder(),
+        Codec::Array {
+            element_oid,
+            element,
+        } => Box::new(list::ListEncoder::array(*element_oid, element)),
+        Codec::Composite { attributes } => Box::new(structure::CompositeEncoder::new(attributes)),
+        Codec::Range { bound } => Box::new(structure::RangeEncoder::new(bound)),
+        Codec::Multirange { bound } => Box::new(list::ListEncoder::multirange(bound)),
+        Codec::Hstore => Box::new(list::HstoreEncoder::new()),
+        Codec::Doubles(names) => StagedEncoder::boxed(shape::DoublesStage::new(names)),
+        Codec::Path => StagedEncoder::boxed(shape::PathStage::default()),
+        Codec::Polygon => StagedEncoder::boxed(shape::PolygonStage::default()),
+        Codec::Wkb { srid, .. } => StagedEncoder::boxed(wkb::WkbStage::new(*srid)),
+        Codec::Vector { fixed } => vector::vector_encoder(*fixed),
+        Codec::Halfvec { half, fixed } => vector::halfvec_encoder(*half, *fixed),
+        Codec::Sparsevec => StagedEncoder::boxed(vector::SparsevecStage::default()),
     }
-}
-
-fn not_yet(codec: &Codec) -> Box<dyn ColumnEncoder> {
-    unimplemented!("{codec:?}")
 }
 
 /// Encodes batches of one table as rows of binary COPY.

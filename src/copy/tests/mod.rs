@@ -2,6 +2,9 @@
 
 mod cuts;
 mod frames;
+mod geometry;
+mod nested;
+mod scalars;
 mod values;
 
 use arrow_array::RecordBatch;
