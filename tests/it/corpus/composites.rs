@@ -75,9 +75,7 @@ pub(super) const CASES: &[TypeCase] = &[
     TypeCase {
         name: "composite_wide",
         sql_type: "wide",
-        setup: concat!(
-            "CREATE TYPE wide AS (f float8, n numeric, d numeric(10,2), t timestamptz, x bytea, r int4range)"
-        ),
+        setup: "CREATE TYPE wide AS (f float8, n numeric, d numeric(10,2), t timestamptz, x bytea, r int4range)",
         edges: &[
             "(,,,,,)",
             "(NaN,NaN,1.5,,,)",
