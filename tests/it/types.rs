@@ -92,12 +92,8 @@ fn compare(session: &Session, root: &TempRoot, table: &Filled, profile: Profile)
     if as_text != table.case.shape_in(profile).is_cast() {
         return vec![format!("travels as text: {as_text}")];
     }
-    let sent = if as_text {
-        "textsend(v::text)".to_owned()
-    } else {
-        send_call(session, table.case.name)
-    };
-    let expected = Corpus::column(session, table.case.name, &format!("encode({sent}, 'hex')"));
+    let sent = expected_wire(session, table, profile);
+    let expected = Corpus::column(session, table.case.name, &sent);
     let (wires, excepted) = match dataset.encode() {
         Ok(encoded) => encoded,
         Err(error) => return vec![error],
@@ -111,7 +107,25 @@ fn compare(session: &Session, root: &TempRoot, table: &Filled, profile: Profile)
     wrong
 }
 
-/// SQL that sends `v` as its type does, or the type that its domains are over. Some types borrow
+/// SQL of the bytes in hex that a value must be encoded to: those that the server sends. But an
+/// array's null flag says only that there is room for NULLs, and a slice has it without any: a
+/// column of lists holds the plain form of such a value, which its text is read to.
+fn expected_wire(session: &Session, table: &Filled, profile: Profile) -> String {
+    let (case, shape) = (table.case, table.case.shape_in(profile));
+    if shape.is_cast() {
+        return "encode(textsend(v::text), 'hex')".to_owned();
+    }
+    let send = send_call(session, case.name);
+    let as_sent = format!("encode({}, 'hex')", send.replace('$', "v"));
+    if !shape.holds_arrays() {
+        return as_sent;
+    }
+    let plain = send.replace('$', &format!("v::text::{}", case.sql_type));
+    let unrepresentable = case.unrepresentable(profile);
+    format!("CASE WHEN {unrepresentable} THEN {as_sent} ELSE encode({plain}, 'hex') END")
+}
+
+/// SQL that sends `$` as `v`'s type does, or the type that its domains are over. Some types borrow
 /// another's function and are not that type to the parser, and a domain is no enum to it: a cast
 /// makes them so.
 fn send_call(session: &Session, name: &str) -> String {
@@ -119,7 +133,7 @@ fn send_call(session: &Session, name: &str) -> String {
         "WITH RECURSIVE base(oid, is_domain) AS (
            SELECT atttypid, false FROM pg_attribute WHERE attrelid = '{SCHEMA}.{name}'::regclass AND attname = 'v'
            UNION ALL SELECT typbasetype, true FROM pg_type JOIN base USING (oid) WHERE typbasetype <> 0)
-         SELECT format('%I.%I(v%s)', nspname, proname,
+         SELECT format('%I.%I($%s)', nspname, proname,
            CASE WHEN taken.typtype = 'p' AND base.is_domain THEN '::' || t.oid::regtype
                 WHEN taken.typtype <> 'p' AND taken.oid <> t.oid THEN '::' || taken.oid::regtype END)
          FROM base JOIN pg_type t USING (oid) JOIN pg_proc p ON p.oid = t.typsend

@@ -260,6 +260,7 @@ pub(super) const CASES: &[TypeCase] = &[
         "timestamp[]",
         &[
             "SELECT ARRAY['2000-01-01', '-infinity']::timestamp[]",
+            "SELECT (ARRAY['infinity', NULL]::timestamp[])[1:1]",
             "SELECT ARRAY['294276-12-31 23:59:59.999999']::timestamp[]",
             "SELECT ARRAY[NULL, timestamp '1970-01-01' + n * interval '1 microsecond'] FROM generate_series(-15, 15) n",
         ],

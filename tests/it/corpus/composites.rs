@@ -139,6 +139,7 @@ pub(super) const CASES: &[TypeCase] = &[
             "(,\"[0:0]={sad}\")",
         ],
         queries: &[
+            "SELECT ROW('sad', (ARRAY['sad', NULL]::feeling[])[1:1])::moods",
             "SELECT ROW((enum_range(NULL::feeling))[1 + n % 3], (enum_range(NULL::feeling))[1:n % 4])::moods FROM generate_series(1, 30) n",
         ],
         random: "ROW((enum_range(NULL::feeling))[1 + i % 4], ARRAY(SELECT rnd.maybe(rnd.pick(enum_range(NULL::feeling))) FROM generate_series(1, i % 6)))::moods",

@@ -97,6 +97,17 @@ impl Shape {
         format!("coalesce({bad}, false)")
     }
 
+    /// Whether an array is in it.
+    pub(crate) fn holds_arrays(&self) -> bool {
+        match self {
+            Self::List(_) => true,
+            Self::Items { item, .. } => item.holds_arrays(),
+            Self::Struct(fields) => fields.iter().any(|(_, _, shape)| shape.holds_arrays()),
+            Self::Except { shape, .. } => shape.holds_arrays(),
+            Self::Scalar { .. } | Self::Cast | Self::Map => false,
+        }
+    }
+
     /// Whether the column travels as text.
     pub(crate) fn is_cast(&self) -> bool {
         matches!(self, Self::Cast)
@@ -159,10 +170,7 @@ fn bad(shape: &Shape, value: &str, depth: u32) -> Option<String> {
             Some(format!("(({own}) OR {inner})"))
         }
         Shape::List(item) => {
-            let odd = format!(
-                "array_ndims({value}) <> 1 OR array_lower({value}, 1) <> 1 OR {}",
-                needless_bitmap(value, depth)
-            );
+            let odd = format!("array_ndims({value}) <> 1 OR array_lower({value}, 1) <> 1");
             let item = bad_item(item, value, depth).map(|item| format!(" OR {item}"));
             Some(format!("({odd}{})", item.unwrap_or_default()))
         }
@@ -184,14 +192,4 @@ fn bad_item(item: &Shape, array: &str, depth: u32) -> Option<String> {
         "EXISTS (SELECT FROM (SELECT {array} AS b{depth}) p{depth}, \
          generate_subscripts(b{depth}, 1) m{depth} WHERE {bad})"
     ))
-}
-
-/// Whether the array has a null bitmap and no nulls: `array_send` tells of the bitmap, and a list
-/// has no place for that.
-fn needless_bitmap(value: &str, depth: u32) -> String {
-    format!(
-        "(get_byte(array_send({value}), 7) = 1 AND NOT EXISTS (SELECT FROM \
-         (SELECT {value} AS c{depth}) r{depth}, generate_subscripts(c{depth}, 1) k{depth} \
-         WHERE (c{depth})[k{depth}] IS NOT DISTINCT FROM NULL))"
-    )
 }
