@@ -14,9 +14,10 @@ pub use crate::file::{
 };
 pub use crate::mapping::geo;
 pub use crate::mapping::{
-    AttributeCodec, Codec, ColumnMapping, META_BASE_TYPE, META_COLLATION, META_ENUM_LABELS,
-    META_GENERATED, META_MAP, META_PG_TYPE, META_REPRESENTATION, META_SRID, META_TYPE, META_TYPMOD,
-    META_UNIT, MappingOptions, SelectAs, TableMapping, map_table,
+    AttributeCodec, Basis, Codec, ColumnMapping, Landing, Leaf, META_BASE_TYPE, META_COLLATION,
+    META_ENUM_LABELS, META_GENERATED, META_MAP, META_PG_TYPE, META_REPRESENTATION, META_SRID,
+    META_TYPE, META_TYPMOD, META_UNIT, MappingOptions, Note, ParquetType, Reader, Reading,
+    SelectAs, Source, TableMapping, TypeRow, map_table, matrix, notes, reading, sources,
 };
 pub use crate::options::{Compression, MapTo, OnUnrepresentable, Profile};
 pub use crate::pg_type::{Attribute, NumericModifier, PgType, TextReason, TypeRef};

@@ -3,6 +3,7 @@
 
 mod types;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -166,6 +167,13 @@ pub struct ExportOptions {
     pub exclude_columns: Vec<String>,
     /// A condition in SQL that every exported row meets. Names resolve in `pg_catalog` only.
     pub filter: Option<String>,
+    /// Which Parquet types are used.
+    pub profile: Profile,
+    /// What single columns, by their exact names, become instead of the profile's choice; takes a
+    /// single table.
+    pub maps: BTreeMap<String, MapTo>,
+    /// What becomes of a value that its column's Parquet type cannot hold.
+    pub on_unrepresentable: OnUnrepresentable,
     /// How tables are cut.
     pub chunk_by: ChunkBy,
     /// Rows a chunk should hold, at most. Default [`DEFAULT_CHUNK_ROWS`].
@@ -295,6 +303,9 @@ impl ExportOptions {
             columns: None,
             exclude_columns: Vec::new(),
             filter: None,
+            profile: Profile::default(),
+            maps: BTreeMap::new(),
+            on_unrepresentable: OnUnrepresentable::default(),
             chunk_by: ChunkBy::default(),
             chunk_rows: DEFAULT_CHUNK_ROWS,
             chunk_bytes: DEFAULT_CHUNK_BYTES,
@@ -325,11 +336,17 @@ impl ExportOptions {
         if self.tables.is_empty() {
             return bad("no table given: name at least one with --table".into());
         }
-        if self.tables.len() > 1 && (self.columns.is_some() || !self.exclude_columns.is_empty()) {
-            return bad("--columns and --exclude-columns take a single --table".into());
-        }
-        if self.tables.len() > 1 && self.filter.is_some() {
-            return bad("--where takes a single --table".into());
+        let of_one_table = [
+            (
+                "--columns and --exclude-columns take",
+                self.columns.is_some() || !self.exclude_columns.is_empty(),
+            ),
+            ("--where takes", self.filter.is_some()),
+            ("--map takes", !self.maps.is_empty()),
+        ];
+        let several = self.tables.len() > 1;
+        if let Some((flags, _)) = of_one_table.iter().find(|(_, given)| several && *given) {
+            return bad(format!("{flags} a single --table"));
         }
         if self.columns.is_some() && !self.exclude_columns.is_empty() {
             return bad("--columns and --exclude-columns exclude each other".into());

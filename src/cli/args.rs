@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Show the datasets under a URL, from their manifests alone
     #[command(after_long_help = help::STATUS)]
     Status(StatusArgs),
+    /// Show what each PostgreSQL type becomes, and what readers make of it
+    #[command(after_long_help = help::TYPES)]
+    Types(TypesArgs),
     /// Print a completion script for a shell
     #[command(after_long_help = help::COMPLETIONS)]
     Completions {
@@ -64,6 +67,16 @@ pub(crate) struct StatusArgs {
     pub(crate) store: StoreArgs,
 }
 
+#[derive(Args, Default)]
+pub(crate) struct TypesArgs {
+    /// Only this profile: portable or native [default: both]
+    #[arg(long, value_name = "PROFILE", value_parser = PossibleValuesParser::new(["portable", "native"]))]
+    pub(crate) profile: Option<String>,
+    /// The form [default: table, or json with --output json]
+    #[arg(long, value_name = "FORMAT", value_parser = format_values())]
+    pub(crate) format: Option<String>,
+}
+
 /// What `export` and `plan` take.
 #[derive(Args, Default)]
 pub(crate) struct JobArgs {
@@ -73,6 +86,8 @@ pub(crate) struct JobArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) types: TypeArgs,
     #[command(flatten)]
     pub(crate) chunks: ChunkArgs,
     #[command(flatten)]
@@ -138,6 +153,38 @@ pub(crate) struct StoreArgs {
     /// are the place for keys and tokens: other users of this machine can see the command line.
     #[arg(long, value_name = "KEY=VALUE", value_hint = ValueHint::Other)]
     pub(crate) store_option: Vec<String>,
+}
+
+#[derive(Args, Default)]
+#[command(next_help_heading = "Types")]
+pub(crate) struct TypeArgs {
+    /// Which Parquet types are used: portable or native [default: portable]
+    ///
+    /// portable keeps to types that every common reader opens (uuid is text, oid a signed number).
+    /// native takes the richest ones: UUID, JSON, TIME, unsigned numbers, decimals of 76 digits.
+    /// Both hold the same values. plan shows what each column becomes.
+    #[arg(long, value_name = "PROFILE", value_hint = ValueHint::Other)]
+    pub(crate) profile: Option<String>,
+    /// Make a column TYPE instead: text, decimal(P,S), uuid, json or binary; repeatable
+    ///
+    /// COLUMN is the exact name, without quotes; the last = ends it. Takes a single table.
+    /// text: PostgreSQL's own text, which holds every value of any type.
+    /// decimal(P,S): of numeric; nothing is rounded: a value that does not fit is one that the
+    /// column cannot hold (see --on-unrepresentable).
+    /// uuid: of uuid, or of text in its 36 lower-case characters. json: of json or jsonb.
+    /// binary: the bytes of text or json, whatever their encoding.
+    #[arg(long, value_name = "COLUMN=TYPE", value_hint = ValueHint::Other)]
+    pub(crate) map: Vec<String>,
+    /// What becomes of a value that no Parquet type of its column holds: error, exceptions or text
+    /// [default: error]
+    ///
+    /// Such are infinite timestamps, NaN in numeric(p,s), arrays of several dimensions.
+    /// error stops the run, and names the column and the row.
+    /// exceptions writes NULL there, and the value (as text, and byte by byte) into an object
+    /// under _exceptions/, which names chunk, row and column. The report counts them.
+    /// text reads every column that could meet one as PostgreSQL's own text.
+    #[arg(long, value_name = "WHAT", value_hint = ValueHint::Other)]
+    pub(crate) on_unrepresentable: Option<String>,
 }
 
 #[derive(Args, Default)]
@@ -229,6 +276,14 @@ fn output_values() -> PossibleValuesParser {
     PossibleValuesParser::new([
         PossibleValue::new("table").help("For people; fits the terminal, plain in a pipe"),
         PossibleValue::new("json").help("One document, of a success or an error"),
+    ])
+}
+
+fn format_values() -> PossibleValuesParser {
+    PossibleValuesParser::new([
+        PossibleValue::new("table").help("For people; a narrow terminal shows fewer columns"),
+        PossibleValue::new("markdown").help("The page that stands in docs/types.md"),
+        PossibleValue::new("json").help("One document, with nested types in full"),
     ])
 }
 

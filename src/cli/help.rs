@@ -23,6 +23,9 @@ Examples:
   # What is there?
   pgsluice status s3://lake/shop
 
+  # What does each PostgreSQL type become?
+  pgsluice types
+
 Settings:
   Each flag can also stand in the environment, as PGSLUICE_ and its name (--chunk-rows is
   PGSLUICE_CHUNK_ROWS), or in the TOML file of --config (chunk-rows = 1000000).
@@ -52,6 +55,10 @@ Examples:
   # Some columns and rows, cut by a key, at the URL itself
   pgsluice export --table events --columns id,at,kind --where \"at >= '2026-01-01'\" \\
       --chunk-by key:id --to gs://lake/events --layout ''
+
+  # NULL where a column cannot hold a value, and the exact value under _exceptions/
+  pgsluice export --table events --map amount=decimal(20,4) --on-unrepresentable exceptions \\
+      --to ./lake
 
   # For a scheduler: settings in a file, a JSON report, JSON logs
   pgsluice export --config shop.toml --output json --log-format json
@@ -84,6 +91,19 @@ Examples:
 Exit codes:
   0 done, 1 internal, 2 usage or configuration, 4 storage, 130 stopped.
   A dataset that is not complete is not an error: see its state.";
+
+pub(crate) const TYPES: &str = "\
+Examples:
+  # What becomes of my types, and what does Spark see?
+  pgsluice types
+  pgsluice types --profile native | grep uuid
+
+  # For a script: every type that some reader refuses under the native profile
+  pgsluice types --profile native --format json |
+      jq -r '.types[] | select([.profiles.native.readers[].opens] | any(. == false)) | .name'
+
+Exit codes:
+  0 done, 1 internal, 2 usage or configuration.";
 
 pub(crate) const COMPLETIONS: &str = "\
 Examples:

@@ -20,6 +20,7 @@ mod resolve;
 mod screen;
 mod secrets;
 mod status;
+mod types;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -99,6 +100,7 @@ async fn dispatch(
             warn(&warnings);
             status::run(&target, display).await
         }
+        Command::Types(args) => types::run(&args, layers, display),
         Command::Completions { shell } => completions(shell),
     }
 }

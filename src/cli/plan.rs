@@ -1,7 +1,9 @@
 //! `pgsluice plan`: what an export with the same flags would do.
 
+use std::collections::BTreeMap;
+
 use pgsluice::{
-    Chunk, ChunkMethod, ChunkPlan, ConnectOptions, MemoryCeiling, Plan, PlanReport,
+    Chunk, ChunkMethod, ChunkPlan, ColumnPlan, ConnectOptions, MemoryCeiling, Plan, PlanReport,
     PlannedRelation, Range, Result, TablePlan,
 };
 
@@ -16,6 +18,8 @@ const FIRST: usize = 5;
 const LAST: usize = 2;
 /// Relations (leaf partitions) shown of one table.
 const MAX_RELATIONS: usize = 10;
+/// Characters shown of an Arrow type.
+const MAX_TYPE: usize = 48;
 
 /// Plans and shows it. Nothing is written anywhere.
 ///
@@ -69,19 +73,53 @@ fn table_text(text: &mut String, table: &TablePlan, all_chunks: bool, width: Opt
         .left("POSTGRESQL", 0)
         .left("ARROW", 0)
         .left("READ AS", 1);
+    let with_maps = table.columns.iter().any(|column| column.map.is_some());
+    if with_maps {
+        columns = columns.left("MAP", 2);
+    }
     for column in &table.columns {
-        columns.row([
+        let mut cells = vec![
             plain(&column.name),
             plain(&column.pg_type),
-            plain(&column.arrow_type),
+            shortened(&plain(&column.arrow_type)),
             if column.as_text { "text" } else { "binary" }.to_owned(),
-        ]);
+        ];
+        if with_maps {
+            cells.push(column.map.map(|to| to.to_string()).unwrap_or_default());
+        }
+        columns.row(cells);
     }
     text.push('\n');
     indented(text, &columns, width);
+    text_reasons(text, &table.columns);
     text.push('\n');
     indented(text, &chunk_grid(&table.plan, all_chunks), width);
     statements(text, &table.chunks, all_chunks);
+}
+
+/// The columns that are read as PostgreSQL's text, by the reason.
+fn text_reasons(text: &mut String, columns: &[ColumnPlan]) {
+    let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for column in columns {
+        if let Some(reason) = &column.text_reason {
+            by_reason
+                .entry(reason)
+                .or_default()
+                .push(plain(&column.name));
+        }
+    }
+    for (reason, names) in by_reason {
+        let names = names.join(", ");
+        line_to(text, &format!("  as text  {names}: {}", plain(reason)));
+    }
+}
+
+/// A type with many parts is shown by its first ones; `--output json` has it whole.
+fn shortened(arrow_type: &str) -> String {
+    match arrow_type.char_indices().nth(MAX_TYPE) {
+        Some((end, _)) => format!("{}…", &arrow_type[..end]),
+        None => arrow_type.to_owned(),
+    }
 }
 
 /// How each relation is cut, and why.

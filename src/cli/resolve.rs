@@ -3,15 +3,17 @@
 //! Owns the parsing of values, once, wherever they stood, and what can be refused before any I/O.
 //! Limits and defaults are the library's.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use pgsluice::{ExportOptions, Result, TableSelector};
+use pgsluice::{ExportOptions, MapTo, Profile, Result, TableSelector};
 
-use super::args::{DisplayArgs, JobArgs, StatusArgs, StoreArgs};
+use super::args::{DisplayArgs, JobArgs, StatusArgs, StoreArgs, TypesArgs};
 use super::layers::{Layers, Origin, Setting, config};
 use super::secrets;
+use super::types::Format;
 
 /// What `export` and `plan` work on. Not `Debug`: it may hold secrets.
 pub(crate) struct Job {
@@ -123,6 +125,23 @@ pub(crate) fn status(args: &StatusArgs, layers: &Layers<'_>) -> Result<(Target, 
     Ok((target.ok_or_else(missing)?, warnings))
 }
 
+/// What `types` shows: one profile or both, and how.
+///
+/// # Errors
+///
+/// `Config`, naming where the bad value stood.
+pub(crate) fn types(args: &TypesArgs, layers: &Layers<'_>) -> Result<(Option<Profile>, Format)> {
+    let formats = [
+        ("table", Format::Table),
+        ("markdown", Format::Markdown),
+        ("json", Format::Json),
+    ];
+    let profile = layers.one("profile", args.profile.as_deref())?;
+    let profile = profile.map(|setting| library(&setting)).transpose()?;
+    let format = choice(layers.one("format", args.format.as_deref())?, &formats)?;
+    Ok((profile, format))
+}
+
 /// A flag that may be given as `--flag`, `--flag=BOOL`, or in a layer below.
 pub(crate) fn switch(name: &'static str, flag: Option<&str>, layers: &Layers<'_>) -> Result<bool> {
     let Some(setting) = layers.one(name, flag)? else {
@@ -138,6 +157,7 @@ pub(crate) fn switch(name: &'static str, flag: Option<&str>, layers: &Layers<'_>
 fn options(args: &JobArgs, layers: &Layers<'_>) -> Result<ExportOptions> {
     let mut options = ExportOptions::new(tables(&args.source.table, layers)?);
     fill_source(&mut options, args, layers)?;
+    fill_types(&mut options, args, layers)?;
     fill_chunks(&mut options, args, layers)?;
     fill_file(&mut options, args, layers)?;
     let run = &args.run;
@@ -168,6 +188,15 @@ fn fill_source(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>)
     set(&mut options.layout, layout, |setting| {
         Ok(setting.text.clone())
     })
+}
+
+fn fill_types(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>) -> Result<()> {
+    let types = &args.types;
+    let profile = layers.one("profile", types.profile.as_deref())?;
+    set(&mut options.profile, profile, library)?;
+    options.maps = maps(&types.map, layers)?;
+    let what = layers.one("on-unrepresentable", types.on_unrepresentable.as_deref())?;
+    set(&mut options.on_unrepresentable, what, library)
 }
 
 fn fill_chunks(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>) -> Result<()> {
@@ -293,6 +322,50 @@ fn names(settings: Vec<Setting>) -> Result<Vec<String>> {
         }
     }
     Ok(names)
+}
+
+/// `COLUMN=TYPE`: the last `=` ends the column's exact name.
+fn maps(flags: &[String], layers: &Layers<'_>) -> Result<BTreeMap<String, MapTo>> {
+    let mut maps = BTreeMap::new();
+    for setting in layers.many("map", flags)? {
+        // A flag is one choice, whatever its column is called; a variable can only list several.
+        let pairs = match setting.origin {
+            Origin::Env(_) => split_choices(&setting.text),
+            _ => vec![setting.text.as_str()],
+        };
+        for pair in pairs {
+            let expected = "COLUMN=TYPE, such as amount=decimal(20,4)";
+            let (column, to) = pair.rsplit_once('=').ok_or_else(|| setting.bad(expected))?;
+            let to: MapTo = library(&Setting {
+                origin: setting.origin.clone(),
+                text: to.to_owned(),
+            })?;
+            if column.is_empty() {
+                return Err(setting.bad(expected));
+            }
+            if maps.insert(column.to_owned(), to).is_some() {
+                return Err(config(format!(
+                    "{}: column {column:?} is given twice",
+                    setting.origin
+                )));
+            }
+        }
+    }
+    Ok(maps)
+}
+
+/// Splits at commas outside of parentheses.
+fn split_choices(text: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    let at_comma = |c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    };
+    text.split(at_comma).collect()
 }
 
 /// Splits at commas outside of double quotes.

@@ -25,6 +25,8 @@ fn the_defaults_in_the_help_are_the_librarys() {
     let duration = |duration| humantime::format_duration(duration).to_string();
     let defaults = [
         ("layout", options.layout.clone()),
+        ("profile", options.profile.to_string()),
+        ("on-unrepresentable", options.on_unrepresentable.to_string()),
         ("chunk-by", options.chunk_by.to_string()),
         ("chunk-rows", options.chunk_rows.to_string()),
         ("chunk-bytes", size(options.chunk_bytes)),

@@ -87,91 +87,90 @@ proptest! {
     }
 }
 
-/// Values that are refused stand between NULLs, empty ones and others: no row takes another's.
-#[test]
-fn refused_values_are_null_in_parquet_and_their_neighbours_themselves() {
-    let day = |day: i32| Some(day.to_be_bytes().to_vec());
-    let days = |days: &[i32]| list(1082, &days.iter().map(|one| day(*one)).collect::<Vec<_>>());
-    let infinite = i32::MAX;
+/// Arrays of dates, arrays of records of those, and multiranges of dates.
+fn codecs_of_dates() -> [Codec; 3] {
     let dates = Codec::Array {
         element_oid: 1082,
         element: Box::new(Codec::Date),
     };
+    let record = Codec::Composite {
+        attributes: vec![AttributeCodec {
+            name: "days".into(),
+            oid: 1182,
+            codec: dates.clone(),
+        }]
+        .into(),
+    };
     let records = Codec::Array {
         element_oid: 7,
-        element: Box::new(Codec::Composite {
-            attributes: vec![AttributeCodec {
-                name: "days".into(),
-                oid: 1182,
-                codec: dates.clone(),
-            }]
-            .into(),
-        }),
+        element: Box::new(record),
     };
     let ranges = Codec::Multirange {
         bound: Box::new(Codec::Date),
     };
-    let record_of = |value: Vec<u8>| Some(record(&[(1182, Some(value))]));
-    let until = |last: i32| Some(range(0x08, &[&last.to_be_bytes()]));
-    let mapping = mapping_of(&[dates, records, ranges]);
-    let (one, two) = (days(&[1, 2]), days(&[3]));
-    let refused = [
-        days(&[4, infinite, 5]),
-        array(0, 1082, &[(1, 0)], &[day(6)]),
-    ];
-    let rows = [
+    [dates, records, ranges]
+}
+
+/// Rows of those, some of which are refused: an infinite date, an array from 0.
+fn rows_of_dates() -> Vec<[Option<Vec<u8>>; 3]> {
+    let day = |day: i32| Some(day.to_be_bytes().to_vec());
+    let days = |days: &[i32]| list(1082, &days.iter().map(|one| day(*one)).collect::<Vec<_>>());
+    let records = |values: &[Option<&Vec<u8>>]| {
+        let values = values.iter();
+        let values = values.map(|value| value.map(|days| record(&[(1182, Some(days.clone()))])));
+        Some(list(7, &values.collect::<Vec<_>>()))
+    };
+    let ranges = |lasts: &[i32]| {
+        let until = lasts.iter();
+        let until = until.map(|last| Some(range(0x08, &[&last.to_be_bytes()])));
+        Some(counted(lasts.len(), &until.collect::<Vec<_>>()))
+    };
+    let (one, two, none) = (days(&[1, 2]), days(&[3]), days(&[]));
+    let infinite = days(&[4, i32::MAX, 5]);
+    let from_0 = array(0, 1082, &[(1, 0)], &[day(6)]);
+    vec![
         [None, None, None],
         [
             Some(one.clone()),
-            Some(list(7, &[record_of(one.clone()), None])),
-            Some(counted(1, &[until(7)])),
+            records(&[Some(&one), None]),
+            ranges(&[7]),
         ],
         [
-            Some(refused[0].clone()),
-            Some(list(
-                7,
-                &[record_of(one), record_of(refused[0].clone()), None],
-            )),
-            Some(counted(2, &[until(1), until(infinite)])),
+            Some(infinite.clone()),
+            records(&[Some(&one), Some(&infinite), None]),
+            ranges(&[1, i32::MAX]),
         ],
-        [
-            Some(list(1082, &[])),
-            Some(list(7, &[record_of(refused[1].clone())])),
-            Some(counted(0, &[])),
-        ],
-        [
-            Some(refused[1].clone()),
-            Some(list(7, &[])),
-            Some(counted(1, &[until(infinite)])),
-        ],
-        [
-            Some(two.clone()),
-            Some(list(7, &[record_of(two)])),
-            Some(counted(1, &[until(9)])),
-        ],
-    ];
-    let mut wire = WireRows::new();
-    for row in &rows {
-        wire.row(3);
-        for value in row {
-            wire.field(value.as_deref());
+        [Some(none), records(&[Some(&from_0)]), ranges(&[])],
+        [Some(from_0), records(&[]), ranges(&[i32::MAX])],
+        [Some(two.clone()), records(&[Some(&two)]), ranges(&[9])],
+    ]
+}
+
+/// Values that are refused stand between NULLs, empty ones and others: no row takes another's.
+#[test]
+fn refused_values_are_null_in_parquet_and_their_neighbours_themselves() {
+    let mapping = mapping_of(&codecs_of_dates());
+    let stream = |is_null: &dyn Fn(usize, usize) -> bool| {
+        let mut wire = WireRows::new();
+        for (index, row) in rows_of_dates().iter().enumerate() {
+            wire.row(3);
+            for (column, value) in row.iter().enumerate() {
+                wire.field(value.as_deref().filter(|_| !is_null(column, index)));
+            }
         }
-    }
-    let (batches, exceptions, _) = decode(&mapping, &wire.trailer(), 1000);
-    let kept: Vec<_> = exceptions.iter().map(|one| (one.column, one.row)).collect();
+        wire.trailer()
+    };
+    let (batches, exceptions, _) = decode(&mapping, &stream(&|_, _| false), 1000);
+    let kept: Vec<_> = exceptions
+        .iter()
+        .map(|one| (one.column, one.row as usize))
+        .collect();
     assert_eq!(kept, [(0, 2), (0, 4), (1, 2), (1, 3), (2, 2), (2, 4)]);
     let read = through_parquet(&mapping, &batches);
     assert_eq!(read, batches);
     // The same rows with NULL where they are refused: what is read is the same again.
-    let mut plain = WireRows::new();
-    for (index, row) in rows.iter().enumerate() {
-        plain.row(3);
-        for (column, value) in row.iter().enumerate() {
-            let value = value.as_deref();
-            plain.field(value.filter(|_| !kept.contains(&(column, index as u64))));
-        }
-    }
-    let (plain, none, _) = decode(&mapping, &plain.trailer(), 1000);
+    let plain = stream(&|column, row| kept.contains(&(column, row)));
+    let (plain, none, _) = decode(&mapping, &plain, 1000);
     assert!(none.is_empty());
     assert_eq!(read, plain);
     assert_eq!(read[0].column(0).null_count(), 3);
@@ -179,10 +178,7 @@ fn refused_values_are_null_in_parquet_and_their_neighbours_themselves() {
 
 #[test]
 fn a_column_of_refused_values_alone_is_null() {
-    let dates = Codec::Array {
-        element_oid: 1082,
-        element: Box::new(Codec::Date),
-    };
+    let [dates, ..] = codecs_of_dates();
     let mapping = mapping_of(&[dates]);
     let value = list(1082, &[Some(i32::MIN.to_be_bytes().to_vec())]);
     let mut wire = WireRows::new();

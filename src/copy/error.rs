@@ -219,7 +219,11 @@ impl CopyError {
 
     const fn advice(&self) -> &'static str {
         match self.kind {
-            CopyErrorKind::Malformed | CopyErrorKind::TooLarge => {
+            CopyErrorKind::TooLarge => {
+                "make batches smaller with --batch-rows; a single value of more than 1 GiB is no \
+                 PostgreSQL's: check what is between it and here"
+            }
+            CopyErrorKind::Malformed => {
                 "check the server's log and anything between it and here, then start again; \
                  report it if it comes back"
             }

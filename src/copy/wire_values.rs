@@ -145,8 +145,18 @@ impl Random {
         if levels == 0 {
             let flat = [Codec::Int16, Codec::Int32, Codec::Int64, Codec::Bytes];
             let texts = [Codec::Text, Codec::Jsonb { logical: false }];
-            let all = [flat.as_slice(), &texts].concat();
-            return all[self.below(6) as usize].clone();
+            let labels = ["sad", "grün"].map(String::from);
+            let others = [
+                Codec::Bool,
+                Codec::Date,
+                Codec::Date,
+                Codec::UuidText,
+                Codec::Enum {
+                    labels: labels.as_slice().into(),
+                },
+            ];
+            let all = [flat.as_slice(), &texts, &others].concat();
+            return all[self.below(all.len() as u64) as usize].clone();
         }
         let fixed = [None, Some(3)][self.below(2) as usize];
         match self.below(15) {
@@ -187,13 +197,18 @@ impl Random {
         }
     }
 
-    /// The wire form of a value. An `odd` one may be an array that no list holds, or one with
-    /// room for NULLs that it has not.
+    /// The wire form of a value. An `odd` one may be an infinite date, an array that no list
+    /// holds, or one with room for NULLs that it has not.
     pub(crate) fn value(&mut self, codec: &Codec, odd: bool) -> Vec<u8> {
         match codec {
             Codec::Int16 => self.bytes(2),
             Codec::Int32 => self.bytes(4),
             Codec::Int64 => self.bytes(8),
+            Codec::UuidText => self.bytes(16),
+            Codec::Bool => vec![self.below(2) as u8],
+            Codec::Date if odd && self.below(8) == 0 => i32::MAX.to_be_bytes().to_vec(),
+            Codec::Date => (self.below(9999) as i32).to_be_bytes().to_vec(),
+            Codec::Enum { labels } => labels[self.below(2) as usize].clone().into_bytes(),
             Codec::Bytes | Codec::Text => self.text(),
             Codec::Jsonb { .. } => [b"\x01".as_slice(), &self.text()].concat(),
             Codec::Array {

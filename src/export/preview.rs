@@ -6,13 +6,14 @@ use crate::chunk::{Chunk, Plan};
 use crate::error::Result;
 use crate::export::budget::MemoryCeiling;
 use crate::export::open_keeper;
+use crate::export::prepare::mapping_options;
 use crate::export::worker::select_list;
-use crate::mapping::{MappingOptions, SelectAs, map_table};
-use crate::options::ExportOptions;
+use crate::mapping::{ColumnMapping, SelectAs, TableMapping, map_table};
+use crate::options::{ExportOptions, MapTo, OnUnrepresentable};
 use crate::pg::{ConnectOptions, Keeper, catalog, sql};
 use crate::plan::plan_table;
 use crate::store::layout;
-use crate::table::TableSchema;
+use crate::table::{Column, TableSchema};
 
 /// What an export with the same options would do. Nothing was written.
 #[derive(Debug, Clone, Serialize)]
@@ -57,6 +58,14 @@ pub struct ColumnPlan {
     pub arrow_type: String,
     /// Whether it travels as PostgreSQL's text.
     pub as_text: bool,
+    /// Why it does, in a few words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_reason: Option<String>,
+    /// What `--map` made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map: Option<MapTo>,
+    /// Whether its PostgreSQL type has values that this type cannot hold.
+    pub is_partial: bool,
 }
 
 /// What one chunk would run and yield.
@@ -99,7 +108,7 @@ async fn plan_one(
 ) -> Result<TablePlan> {
     let schema =
         catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
-    let mapping = map_table(&schema.columns, &MappingOptions::default())?;
+    let mapping = map_table(&schema.columns, &mapping_options(options))?;
     let plan = plan_table(keeper.session(), &schema, options).await?;
     let select = select_list(&schema, &mapping);
     let chunk_plan = |chunk: &Chunk| ChunkPlan {
@@ -111,19 +120,9 @@ async fn plan_one(
             options.filter.as_deref(),
         ),
     };
-    let columns = schema
-        .columns
-        .iter()
-        .zip(&mapping.columns)
-        .map(|(column, mapped)| ColumnPlan {
-            name: column.name.clone(),
-            pg_type: column.type_name.clone(),
-            arrow_type: mapped.field.data_type().to_string(),
-            as_text: matches!(mapped.select, SelectAs::Text),
-        });
     Ok(TablePlan {
         folder: layout::dataset_folder(&options.layout, &schema.name)?,
-        columns: columns.collect(),
+        columns: column_plans(&schema, &mapping, options),
         chunks: plan.chunks.iter().map(chunk_plan).collect(),
         estimated_rows: plan.chunks.iter().map(|chunk| chunk.estimated_rows).sum(),
         estimated_bytes: schema
@@ -134,6 +133,45 @@ async fn plan_one(
         plan,
         schema,
     })
+}
+
+fn column_plans(
+    schema: &TableSchema,
+    mapping: &TableMapping,
+    options: &ExportOptions,
+) -> Vec<ColumnPlan> {
+    let columns = schema.columns.iter().zip(&mapping.columns);
+    let plan = |(column, mapped): (&Column, &ColumnMapping)| ColumnPlan {
+        name: column.name.clone(),
+        pg_type: column.type_name.clone(),
+        arrow_type: mapped.field.data_type().to_string(),
+        as_text: mapped.select == SelectAs::Text,
+        text_reason: text_reason(column, mapped, options),
+        map: options.maps.get(&column.name).copied(),
+        is_partial: mapped.codec.is_partial(),
+    };
+    columns.map(plan).collect()
+}
+
+/// Why a column is cast to text; `None` when it is not.
+fn text_reason(column: &Column, mapped: &ColumnMapping, options: &ExportOptions) -> Option<String> {
+    if mapped.select != SelectAs::Text {
+        return None;
+    }
+    if options.maps.get(&column.name) == Some(&MapTo::Text) {
+        return Some("--map".to_owned());
+    }
+    let reason = match column.pg_type.text_reason() {
+        Some(reason) if column.pg_type.is_nested() => {
+            return Some(format!("of a type that it is made of: {}", reason.as_str()));
+        }
+        Some(reason) => reason.as_str(),
+        None if options.on_unrepresentable == OnUnrepresentable::Text => {
+            "it has values that no Parquet type holds, and --on-unrepresentable is text"
+        }
+        None => "no Parquet type has its attributes",
+    };
+    Some(reason.to_owned())
 }
 
 /// What makes a plan worse than it looks.

@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::model::{Dataset, ExportConfig, State, VERSION};
+use super::config::ExportConfig;
+use super::model::{Dataset, State, VERSION};
 use crate::chunk::{PlannedRelation, Totals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::snapshot::{Consistency, Snapshot};

@@ -13,9 +13,10 @@ use futures::{StreamExt, stream};
 
 use super::change::{InvariantError, apply, extend};
 use super::check::check;
+use super::config::ExportConfig;
 use super::model::{
-    Change, Dataset, Entry, EntryHeader, ExportConfig, MAX_PLAN_CHUNKS, Open, PlanStart, State,
-    VERSION, WriterInfo,
+    Change, Dataset, Entry, EntryHeader, MAX_PLAN_CHUNKS, Open, PlanStart, State, VERSION,
+    WriterInfo,
 };
 use crate::chunk::{Chunk, ChunkId, Plan};
 use crate::error::{Error, ErrorKind, Result};

@@ -5,6 +5,7 @@
 
 mod change;
 mod check;
+mod config;
 mod consolidated;
 mod lease;
 mod log;
@@ -15,13 +16,13 @@ mod upkeep;
 
 #[cfg(fuzzing)]
 pub(crate) use self::change::apply;
+pub(crate) use self::config::{Difference, ExportConfig};
 pub(crate) use self::consolidated::finish;
 pub(crate) use self::lease::{Heartbeat, Liveness, is_alive};
 pub(crate) use self::log::{Appended, Fence, ManifestLog, OpenRequest, Opened, PlanRequest};
 #[cfg(fuzzing)]
 pub(crate) use self::model::Entry;
 pub(crate) use self::model::{
-    Change, ChunkEntry, Dataset, Difference, ExportConfig, MAX_COMMIT_CHUNKS, ObjectEntry, State,
-    WriterInfo, totals_of,
+    Change, ChunkEntry, Dataset, MAX_COMMIT_CHUNKS, ObjectEntry, State, WriterInfo, totals_of,
 };
 pub(crate) use self::upkeep::{Orphans, check_committed};

@@ -6,8 +6,11 @@
 
 mod codec;
 pub mod geo;
+mod matrix;
 mod metadata;
 mod overrides;
+mod parquet_type;
+mod readers;
 #[cfg(test)]
 mod tests;
 
@@ -17,10 +20,13 @@ use std::sync::Arc;
 use arrow_schema::{FieldRef, Schema, SchemaRef};
 
 pub use self::codec::{AttributeCodec, Codec};
+pub use self::matrix::{Landing, TypeRow, matrix};
 pub use self::metadata::{
     META_BASE_TYPE, META_COLLATION, META_ENUM_LABELS, META_GENERATED, META_MAP, META_PG_TYPE,
     META_REPRESENTATION, META_SRID, META_TYPE, META_TYPMOD, META_UNIT,
 };
+pub use self::parquet_type::{Leaf, ParquetType};
+pub use self::readers::{Basis, Note, Reader, Reading, Source, notes, reading, sources};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{MapTo, OnUnrepresentable, Profile};
 use crate::pg_type::{Attribute, NumericModifier, PgType};

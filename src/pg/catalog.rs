@@ -1,18 +1,21 @@
-//! Reading a table's schema: columns with domains resolved, enums with their labels, and the
-//! relations that hold the rows, with their sizes.
+//! Reading a table's schema: columns with their types, and the relations that hold the rows, with
+//! their sizes.
 //!
-//! Owns the catalog queries and the pure choice and comparison of columns. What a type becomes
-//! in Arrow is `mapping`'s.
+//! Owns the queries over relations and the pure choice and comparison of columns. Types are walked
+//! in `types`; what one becomes in Arrow is `mapping`'s.
+
+mod known;
+mod types;
 
 use std::collections::BTreeMap;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use self::types::Types;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::names::Resolved;
 use crate::pg::session::{Session, column};
-use crate::pg::types::{Types, load_types};
 use crate::table::{Column, Relation, RelationKind, TableName, TableSchema};
 
 /// ctid ranges are scanned as ranges since 14 (TID Range Scan).
@@ -37,7 +40,7 @@ SELECT a.attname::text, a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod
   (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.collname)
    FROM pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
    WHERE c.oid = a.attcollation AND a.attcollation <> d.typcollation),
-  CASE WHEN t.oid <> a.atttypid THEN pg_catalog.format_type(t.oid, b.typmod) END
+  CASE WHEN d.typtype = 'd' THEN pg_catalog.format_type(t.oid, b.typmod) END
 FROM base b
 JOIN pg_catalog.pg_type t ON t.oid = b.typid AND t.typtype <> 'd'
 JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
@@ -294,11 +297,7 @@ fn refused(schema: &TableSchema, message: &str) -> Error {
 async fn load_columns(session: &Session, oid: u32) -> Result<Vec<Column>> {
     let what = "the table's columns could not be read";
     let rows = session.query(what, COLUMNS_SQL, &[&oid]).await?;
-    let mut oids = Vec::with_capacity(rows.len());
-    for row in &rows {
-        oids.push(column(row, 3)?);
-    }
-    let types = load_types(session, &oids).await?;
+    let types = types::load_types(session, oid).await?;
     rows.iter().map(|row| read_column(row, &types)).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Choosing and comparing columns, without a server.
 
 use super::*;
-use crate::pg_type::PgType;
+use crate::pg_type::{Attribute, PgType, TypeRef};
 
 fn column_named(name: &str) -> Column {
     Column {
@@ -98,6 +98,40 @@ fn an_enum_that_gained_a_label_is_a_difference() {
         labels: vec!["x".into(), "y".into()],
     };
     assert_eq!(schema_differences(&before, &now).len(), 1);
+}
+
+#[test]
+fn a_change_deep_inside_a_type_is_a_difference() {
+    let holding = |labels: &[&str], attribute: &str, oid: u32| {
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+        let array = PgType::Array {
+            element: Box::new(TypeRef {
+                oid,
+                pg_type: PgType::Enum { labels },
+            }),
+        };
+        let mut table = schema(&["a"]);
+        table.columns[0].pg_type = PgType::Composite {
+            attributes: vec![Attribute {
+                name: attribute.into(),
+                of: TypeRef {
+                    oid: 9,
+                    pg_type: array,
+                },
+            }],
+        };
+        table
+    };
+    let before = holding(&["x"], "f", 7);
+    let altered = "the type integer of column \"a\" was altered";
+    for now in [
+        holding(&["y"], "f", 7),
+        holding(&["x"], "g", 7),
+        holding(&["x"], "f", 8),
+    ] {
+        assert_eq!(schema_differences(&before, &now), [altered]);
+    }
+    assert!(schema_differences(&before, &holding(&["x"], "f", 7)).is_empty());
 }
 
 #[test]

@@ -19,7 +19,6 @@ mod settings;
 pub(crate) mod sql;
 mod tls;
 mod tls_params;
-mod types;
 
 pub use conninfo::ConnectOptions;
 pub(crate) use keeper::{Keeper, KeeperOptions};

@@ -53,6 +53,7 @@ fn help_teaches_commands_settings_and_exit_codes() {
         "export",
         "plan",
         "status",
+        "types",
         "completions",
         "PGSLUICE_",
         "Examples:",
@@ -60,7 +61,7 @@ fn help_teaches_commands_settings_and_exit_codes() {
     ] {
         assert!(stdout(&root).contains(said), "{said}");
     }
-    for command in ["export", "plan", "status", "completions"] {
+    for command in ["export", "plan", "status", "types", "completions"] {
         let help = run(&[command, "--help"]);
         assert_eq!(code(&help), 0, "{command}");
         assert!(stdout(&help).contains("Examples:"), "{command}");

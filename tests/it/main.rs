@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a scenario fails by panicking")]
 
+mod catalog;
 mod cli;
 mod connect;
 mod corpus;
@@ -20,4 +21,5 @@ mod snapshots;
 mod traps;
 mod type_readers;
 mod types;
+mod types_page;
 mod values;

@@ -1,6 +1,6 @@
 use std::num::NonZeroUsize;
 
-use pgsluice::{ChunkBy, Compression, ErrorKind};
+use pgsluice::{ChunkBy, Compression, ErrorKind, MapTo, OnUnrepresentable, Profile};
 
 use super::*;
 use crate::cli::layers::ConfigFile;
@@ -42,6 +42,9 @@ fn every_flag_reaches_its_field() {
     args.target.to = some("s3://lake/x");
     args.target.layout = some("{table}");
     args.store.store_option = vec!["aws_region=a,b".to_owned()];
+    args.types.profile = some("native");
+    args.types.map = vec!["Total, net=decimal(20,4)".to_owned()];
+    args.types.on_unrepresentable = some("exceptions");
     args.chunks.chunk_by = some("key:id");
     args.chunks.chunk_rows = some("1_000");
     args.chunks.chunk_bytes = some("1GiB");
@@ -64,6 +67,13 @@ fn every_flag_reaches_its_field() {
     expected.snapshot = some("00000003-0000001B-1");
     expected.lock_timeout = Duration::from_secs(120);
     expected.layout = "{table}".into();
+    expected.profile = Profile::Native;
+    let decimal = MapTo::Decimal {
+        precision: 20,
+        scale: 4,
+    };
+    expected.maps.insert("Total, net".into(), decimal);
+    expected.on_unrepresentable = OnUnrepresentable::Exceptions;
     expected.chunk_by = ChunkBy::Key(some("id"));
     expected.chunk_rows = 1000;
     expected.chunk_bytes = 1 << 30;
@@ -210,4 +220,40 @@ fn column_names_are_read_as_sql_reads_them() {
     for bad in ["", "a b", "a.b", "\"", "\"\"", "\"a", "a\"", "\"a\"b\""] {
         assert_eq!(column_name(bad), None, "{bad:?}");
     }
+}
+
+#[test]
+fn a_map_ends_its_column_at_the_last_equals_sign_wherever_it_stands() {
+    let read = |flags: &[&str], env: Option<&'static str>, text: &str| {
+        let mut args = args("t");
+        args.types.map = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let env = move |name: &str| env.filter(|_| name == "PGSLUICE_MAP").map(str::to_owned);
+        job(&args, &Layers::new(&env, file(text))).map(|job| {
+            let maps = job.options.maps.into_iter();
+            maps.map(|(column, to)| format!("{column}|{to}"))
+                .collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(read(&["a=b=text"], None, "").unwrap(), ["a=b|text"]);
+    assert_eq!(read(&["A,b=uuid"], None, "").unwrap(), ["A,b|uuid"]);
+    let listed = read(&[], Some("a=decimal(9,2),b=json"), "map = ['c=text']");
+    assert_eq!(listed.unwrap(), ["a|decimal(9,2)", "b|json"]);
+    let table = "[map]\namount = 'decimal(9,2)'\n'x y' = 'binary'\n";
+    assert_eq!(
+        read(&[], None, table).unwrap(),
+        ["amount|decimal(9,2)", "x y|binary"]
+    );
+    for bad in ["a", "=text", "a=", "a=int8", "a=decimal(4,5)"] {
+        let error = read(&[bad], None, "").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{bad}");
+    }
+    assert!(read(&["a=text", "a=uuid"], None, "").is_err());
+}
+
+#[test]
+fn a_map_takes_a_single_table() {
+    let mut args = args("a,b");
+    args.types.map = vec!["x=text".to_owned()];
+    let error = job(&args, &Layers::new(NO_ENV, None)).err().unwrap();
+    assert!(error.to_string().contains("--map takes a single --table"));
 }

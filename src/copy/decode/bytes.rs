@@ -62,11 +62,12 @@ impl Values {
                 self.offsets.push(self.bytes.len() as i32);
             }
             self.validity.append(mask, group.rows());
-        }
-        // Batches are limited so that this holds; offsets that wrapped must never be used.
-        if i32::try_from(self.bytes.len()).is_err() {
-            let fault = Fault::ColumnTooLarge;
-            return Err(FieldError { row: 0, fault });
+            // Batches are limited so that this seldom happens: ten bytes of numeric can be 131,072
+            // characters. Offsets that wrapped must never be used.
+            if i32::try_from(self.bytes.len()).is_err() {
+                let (row, fault) = (first_row, Fault::ColumnTooLarge);
+                return Err(FieldError { row, fault });
+            }
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, ListArray, StructArray};
-use arrow_schema::{FieldRef, Fields as ArrowFields};
+use arrow_schema::{DataType, FieldRef, Fields as ArrowFields};
 
 use super::parts::{Ends, Present, Wire, element_of, fields_of, not_an_array};
 use super::validity::{Bits, Validity};
@@ -161,13 +161,12 @@ pub(super) struct PathDecoder {
 impl PathDecoder {
     pub(super) fn new(codec: &Codec) -> Self {
         let fields = fields_of(&codec.arrow_type());
-        let points = fields.iter().map(|field| element_of(field.data_type()));
+        // A closed flag, then the points.
+        let points = fields
+            .get(1)
+            .map_or(DataType::Null, |field| field.data_type().clone());
         Self {
-            points: Points::new(
-                points
-                    .last()
-                    .unwrap_or_else(|| element_of(&codec.arrow_type())),
-            ),
+            points: Points::new(element_of(&points)),
             fields,
             closed: Bits::default(),
             present: Present::default(),

@@ -149,7 +149,6 @@ impl ColumnEncoder for ListEncoder {
         let Some(lists) = lists else {
             return;
         };
-        let mut next = 0;
         for ((row, length), cursor) in rows.iter().zip(&self.lengths).zip(cursors) {
             let Some(mut of_row) = lists.get(*row) else {
                 write_null(out, cursor);
@@ -159,11 +158,9 @@ impl ColumnEncoder for ListEncoder {
             let count = of_row.len();
             let has_null = of_row.any(|part| parts.is_null(part));
             head.write(count as u32, has_null, out, cursor);
-            for index in next..next + count {
-                parts.place(*cursor);
-                *cursor += parts.lengths()[index];
+            for _ in 0..count {
+                parts.place(cursor);
             }
-            next += count;
         }
         parts.write(out);
     }
@@ -251,7 +248,6 @@ impl ColumnEncoder for HstoreEncoder {
         let Some(lists) = lists else {
             return;
         };
-        let mut next = 0;
         for ((row, length), cursor) in rows.iter().zip(&self.lengths).zip(cursors) {
             let Some(of_row) = lists.get(*row) else {
                 write_null(out, cursor);
@@ -260,13 +256,10 @@ impl ColumnEncoder for HstoreEncoder {
             let count = of_row.len();
             put(out, cursor, (length - LENGTH_BYTES).to_be_bytes());
             put(out, cursor, (count as u32).to_be_bytes());
-            for pair in next..next + count {
-                for part in [&mut *keys, &mut *values] {
-                    part.place(*cursor);
-                    *cursor += part.lengths()[pair];
-                }
+            for _ in 0..count {
+                keys.place(cursor);
+                values.place(cursor);
             }
-            next += count;
         }
         keys.write(out);
         values.write(out);

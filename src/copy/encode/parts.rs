@@ -15,11 +15,11 @@ const KEPT_PARTS: usize = 64 << 10;
 pub(super) struct Part {
     encoder: Box<dyn ColumnEncoder>,
     nulls: Option<NullBuffer>,
-    /// The block's parts, indexes into the bound array, and the length of each field.
+    /// The block's parts, indexes into the bound array.
     rows: Vec<u32>,
+    /// The length of each one's field; once it is placed, where it is written.
     lengths: Vec<u32>,
-    /// Where they are written.
-    cursors: Vec<u32>,
+    placed: usize,
 }
 
 impl Part {
@@ -33,7 +33,7 @@ impl Part {
             nulls: None,
             rows: Vec::new(),
             lengths: Vec::new(),
-            cursors: Vec::new(),
+            placed: 0,
         }
     }
 
@@ -50,7 +50,8 @@ impl Part {
 
     /// Begins a block.
     pub(super) fn begin(&mut self) {
-        for kept in [&mut self.rows, &mut self.lengths, &mut self.cursors] {
+        self.placed = 0;
+        for kept in [&mut self.rows, &mut self.lengths] {
             kept.clear();
             if kept.capacity() > KEPT_PARTS {
                 kept.shrink_to(KEPT_PARTS);
@@ -74,20 +75,24 @@ impl Part {
         })
     }
 
-    /// The length of each part measured.
+    /// The length of each part measured, until they are placed.
     pub(super) fn lengths(&self) -> &[u32] {
         &self.lengths
     }
 
-    /// Says where the next part of the block is written.
+    /// Places the next part of the block at the cursor, and moves that behind it.
     #[inline]
-    pub(super) fn place(&mut self, at: u32) {
-        self.cursors.push(at);
+    pub(super) fn place(&mut self, cursor: &mut u32) {
+        if let Some(length) = self.lengths.get_mut(self.placed) {
+            let bytes = std::mem::replace(length, *cursor);
+            *cursor += bytes;
+            self.placed += 1;
+        }
     }
 
-    /// Writes all parts, each at its place.
+    /// Writes all parts; each has been placed.
     pub(super) fn write(&mut self, out: &mut [u8]) {
-        self.encoder.write(&self.rows, out, &mut self.cursors);
+        self.encoder.write(&self.rows, out, &mut self.lengths);
     }
 }
 

@@ -93,7 +93,7 @@ where
 }
 
 fn network(text: &[u8], is_cidr: bool, wire: &mut Vec<u8>) -> Option<()> {
-    Network::from_text(text, is_cidr)?.append_wire(is_cidr, wire);
+    Network::from_text(text, is_cidr, wire)?.append_wire(is_cidr, wire);
     Some(())
 }
 

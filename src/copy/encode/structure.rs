@@ -237,7 +237,6 @@ impl ColumnEncoder for RangeEncoder {
         let Some(array) = &self.array else {
             return;
         };
-        let (mut lowers, mut uppers) = (0, 0);
         let values = rows.iter().zip(&self.flags).zip(&self.lengths);
         for (((row, flags), length), cursor) in values.zip(cursors) {
             if is_null(array.nulls.as_ref(), *row) {
@@ -246,15 +245,11 @@ impl ColumnEncoder for RangeEncoder {
             }
             put(out, cursor, (length - LENGTH_BYTES).to_be_bytes());
             put(out, cursor, [*flags]);
-            for (is_there, bound, next) in [
-                (has_lower(*flags), &mut self.lower, &mut lowers),
-                (has_upper(*flags), &mut self.upper, &mut uppers),
-            ] {
-                if is_there {
-                    bound.place(*cursor);
-                    *cursor += bound.lengths()[*next];
-                    *next += 1;
-                }
+            if has_lower(*flags) {
+                self.lower.place(cursor);
+            }
+            if has_upper(*flags) {
+                self.upper.place(cursor);
             }
         }
         self.lower.write(out);

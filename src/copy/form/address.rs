@@ -85,8 +85,13 @@ impl Network {
         wire.extend_from_slice(bytes);
     }
 
-    /// Reads a text that [`Self::append_text`] wrote, and no other: `010.0.0.1` is none.
-    pub(in crate::copy) fn from_text(text: &[u8], is_cidr: bool) -> Option<Self> {
+    /// Reads a text that [`Self::append_text`] wrote, and no other: `010.0.0.1` is none. `scratch`
+    /// is left as it was.
+    pub(in crate::copy) fn from_text(
+        text: &[u8],
+        is_cidr: bool,
+        scratch: &mut Vec<u8>,
+    ) -> Option<Self> {
         let shown = str::from_utf8(text).ok()?;
         let network = match shown.split_once('/') {
             Some((address, bits)) => Self {
@@ -100,9 +105,11 @@ impl Network {
             }
         };
         let network = network.checked(is_cidr)?;
-        let mut again = Vec::with_capacity(text.len());
-        network.append_text(is_cidr, &mut again);
-        (again == text).then_some(network)
+        let start = scratch.len();
+        network.append_text(is_cidr, scratch);
+        let is_same = &scratch[start..] == text;
+        scratch.truncate(start);
+        is_same.then_some(network)
     }
 
     /// `inet_out` and `cidr_out`: the netmask of a whole address is left out of an `inet`.
@@ -267,7 +274,8 @@ mod tests {
             ("::1/127", true),
             ("", false),
         ] {
-            assert_eq!(Network::from_text(text.as_bytes(), is_cidr), None, "{text}");
+            let network = Network::from_text(text.as_bytes(), is_cidr, &mut Vec::new());
+            assert_eq!(network, None, "{text}");
         }
     }
 

@@ -4,6 +4,7 @@ mod cuts;
 mod frames;
 mod geometry;
 mod nested;
+mod nested_faults;
 mod scalars;
 mod values;
 

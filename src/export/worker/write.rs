@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::export::progress::TableCounters;
 use crate::file::{Footer, ParquetEncoder, ParquetOptions, read_footer};
 use crate::manifest::{Fence, ObjectEntry};
+use crate::mapping::geo;
 use crate::store::{Root, Upload, layout};
 
 /// Bytes at an object's end that hold most footers; a longer footer is read again, exactly.
@@ -221,8 +222,8 @@ fn describe(work: &Work, table: &TableWork, chunk: &Chunk) -> Result<Vec<(String
     if let Some(lsn) = work.snapshot.lsn {
         pairs.push(("pgsluice.lsn", lsn.to_string()));
     }
-    Ok(pairs
+    let pairs = pairs
         .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect())
+        .map(|(key, value)| (key.to_owned(), value));
+    Ok(pairs.chain(geo::file_metadata(&table.mapping)).collect())
 }

@@ -104,6 +104,14 @@ fn assert_reversible(codec: &Codec, values: &[Option<Vec<u8>>]) -> Result<Decode
             "{codec:?}"
         );
     }
+    if decoded.exceptions.is_empty() && !values.is_empty() {
+        let (first, rest) = (
+            decoded.batch.slice(0, 1),
+            decoded.batch.slice(1, values.len() - 1),
+        );
+        let slices = [&first, &rest].map(|slice| encode_rows(codec, slice, &[]).unwrap());
+        assert!(slices.concat() == encoded, "{codec:?}");
+    }
     Ok(decoded)
 }
 
