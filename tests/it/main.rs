@@ -6,6 +6,7 @@
 mod catalog;
 mod cli;
 mod connect;
+mod corpus;
 mod kill;
 mod layering;
 mod memory;
@@ -18,6 +19,8 @@ mod rig;
 mod scenario;
 mod snapshots;
 mod traps;
+mod type_readers;
+mod types;
 mod types_page;
 mod values;
 mod verify;

@@ -37,7 +37,7 @@ pub(crate) fn pgsluice() -> Command {
     clean(env!("CARGO_BIN_EXE_pgsluice"))
 }
 
-/// A Python with DuckDB, Polars and pyarrow, running a script of `tests/rig`.
+/// A Python with DuckDB, Polars, pyarrow and Spark, running a script of `tests/rig`.
 pub(crate) fn python<I: AsRef<OsStr>>(script: &str, args: impl IntoIterator<Item = I>) -> Command {
     let mut command = clean(&env("PGSLUICE_TEST_PYTHON"));
     command

