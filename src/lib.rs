@@ -61,7 +61,7 @@ pub use options::{
     ChunkBy, Compression, DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS, DEFAULT_CHUNK_ATTEMPTS,
     DEFAULT_CHUNK_BYTES, DEFAULT_CHUNK_ROWS, DEFAULT_LEASE_INTERVAL, DEFAULT_LOCK_TIMEOUT,
     DEFAULT_PART_BYTES, DEFAULT_ROW_GROUP_BYTES, DEFAULT_WORKERS, ExportOptions, MAX_WORKERS,
-    TableSelector,
+    MapTo, OnUnrepresentable, Profile, TableSelector,
 };
 pub use pg::ConnectOptions;
 pub use pg_type::{NumericModifier, PgType};

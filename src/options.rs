@@ -3,6 +3,7 @@
 
 mod types;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -183,6 +184,12 @@ pub struct ExportOptions {
     pub require_consistent: bool,
     /// Take a dataset over from a writer that may still be alive. It is fenced, not harmed.
     pub takeover: bool,
+    /// Which Parquet types are used.
+    pub profile: Profile,
+    /// What single columns become instead of the profile's choice, by their exact names.
+    pub maps: BTreeMap<String, MapTo>,
+    /// What becomes of a value that its column's type cannot hold.
+    pub on_unrepresentable: OnUnrepresentable,
     /// How Parquet pages are compressed.
     pub compression: Compression,
     /// Raw COPY bytes that make a batch. Default [`DEFAULT_BATCH_BYTES`].
@@ -303,6 +310,9 @@ impl ExportOptions {
             snapshot: None,
             require_consistent: false,
             takeover: false,
+            profile: Profile::default(),
+            maps: BTreeMap::new(),
+            on_unrepresentable: OnUnrepresentable::default(),
             compression: Compression::default(),
             batch_bytes: DEFAULT_BATCH_BYTES,
             batch_rows: DEFAULT_BATCH_ROWS,
@@ -330,6 +340,9 @@ impl ExportOptions {
         }
         if self.tables.len() > 1 && self.filter.is_some() {
             return bad("--where takes a single --table".into());
+        }
+        if self.tables.len() > 1 && !self.maps.is_empty() {
+            return bad("--map takes a single --table".into());
         }
         if self.columns.is_some() && !self.exclude_columns.is_empty() {
             return bad("--columns and --exclude-columns exclude each other".into());
@@ -413,6 +426,9 @@ mod tests {
         let table = |name: &str| name.parse::<TableSelector>().unwrap();
         let mut options = ExportOptions::new(vec![table("a"), table("b")]);
         assert!(options.validate().is_ok());
+        options.maps.insert("a".into(), MapTo::Text);
+        assert_eq!(options.validate().unwrap_err().kind(), ErrorKind::Config);
+        options.maps.clear();
         options.layout = "x".into();
         assert_eq!(options.validate().unwrap_err().kind(), ErrorKind::Config);
     }

@@ -76,6 +76,8 @@ pub(crate) struct JobArgs {
     #[command(flatten)]
     pub(crate) chunks: ChunkArgs,
     #[command(flatten)]
+    pub(crate) types: TypeArgs,
+    #[command(flatten)]
     pub(crate) file: FileArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
@@ -161,6 +163,35 @@ pub(crate) struct ChunkArgs {
     /// How often one chunk is tried before the run fails, 1 to 100 [default: 5]
     #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
     pub(crate) attempts: Option<String>,
+}
+
+#[derive(Args, Default)]
+#[command(next_help_heading = "Types")]
+pub(crate) struct TypeArgs {
+    /// Which Parquet types are used: portable or native [default: portable]
+    ///
+    /// portable: those that every common reader opens (Spark, Trino, DuckDB, BigQuery, Snowflake).
+    /// native: the richest ones, such as UUID, JSON, TIME, unsigned integers and wide decimals.
+    /// Both keep every value exactly; pgsluice plan shows what each column becomes.
+    #[arg(long, value_name = "PROFILE", value_hint = ValueHint::Other)]
+    pub(crate) profile: Option<String>,
+    /// What one column becomes instead: COLUMN=text, decimal(P,S), uuid, json or binary; repeatable
+    ///
+    /// The name is exact, as the catalog has it, up to the last "=". text: PostgreSQL's own text,
+    /// of any type. decimal(P,S): of a numeric; a value with more digits is never rounded, it is
+    /// unrepresentable. uuid and json: logical types. binary: the raw bytes of text or json.
+    /// In a file: [map] and lines such as amount = "decimal(20,4)". Takes a single table.
+    #[arg(long, value_name = "COLUMN=TYPE", value_hint = ValueHint::Other)]
+    pub(crate) map: Vec<String>,
+    /// When a value does not fit its column's Parquet type: error, exceptions or text
+    /// [default: error]
+    ///
+    /// Such values are infinite dates and timestamps, NaN in a decimal, arrays of two dimensions.
+    /// error stops at the first, and names the column. exceptions writes NULL there, and the exact
+    /// value to an object below _exceptions/. text reads every column that could meet one as
+    /// PostgreSQL's own text.
+    #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
+    pub(crate) on_unrepresentable: Option<String>,
 }
 
 #[derive(Args, Default)]

@@ -1,7 +1,7 @@
 //! `pgsluice plan`: what an export with the same flags would do.
 
 use pgsluice::{
-    Chunk, ChunkMethod, ChunkPlan, ConnectOptions, MemoryCeiling, Plan, PlanReport,
+    Chunk, ChunkMethod, ChunkPlan, ColumnPlan, ConnectOptions, MemoryCeiling, Plan, PlanReport,
     PlannedRelation, Range, Result, TablePlan,
 };
 
@@ -64,24 +64,42 @@ fn table_text(text: &mut String, table: &TablePlan, all_chunks: bool, width: Opt
     };
     line_to(text, &format!("  folder   {}", plain(folder)));
     relations(text, &table.plan);
-    let mut columns = Grid::default()
-        .left("COLUMN", 0)
-        .left("POSTGRESQL", 0)
-        .left("ARROW", 0)
-        .left("READ AS", 1);
-    for column in &table.columns {
-        columns.row([
-            plain(&column.name),
-            plain(&column.pg_type),
-            plain(&column.arrow_type),
-            if column.as_text { "text" } else { "binary" }.to_owned(),
-        ]);
-    }
     text.push('\n');
-    indented(text, &columns, width);
+    indented(text, &column_grid(&table.columns), width);
     text.push('\n');
     indented(text, &chunk_grid(&table.plan, all_chunks), width);
     statements(text, &table.chunks, all_chunks);
+}
+
+/// What each column becomes, and why it travels as text where it does.
+fn column_grid(columns: &[ColumnPlan]) -> Grid {
+    let mut grid = Grid::default()
+        .left("COLUMN", 0)
+        .left("POSTGRESQL", 0)
+        .left("ARROW", 0)
+        .left("PARQUET", 3)
+        .left("READ AS", 1);
+    let is_mapped = columns.iter().any(|column| column.map.is_some());
+    if is_mapped {
+        grid = grid.left("MAP", 2);
+    }
+    for column in columns {
+        let mut cells = vec![
+            plain(&column.name),
+            plain(&column.pg_type),
+            plain(&column.arrow_type),
+            plain(&column.parquet_type),
+            match &column.text_reason {
+                Some(reason) => format!("text: {reason}"),
+                None => "binary".to_owned(),
+            },
+        ];
+        if is_mapped {
+            cells.push(column.map.map(|to| to.to_string()).unwrap_or_default());
+        }
+        grid.row(cells);
+    }
+    grid
 }
 
 /// How each relation is cut, and why.

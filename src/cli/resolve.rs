@@ -3,6 +3,8 @@
 //! Owns the parsing of values, once, wherever they stood, and what can be refused before any I/O.
 //! Limits and defaults are the library's.
 
+mod maps;
+
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -139,6 +141,7 @@ fn options(args: &JobArgs, layers: &Layers<'_>) -> Result<ExportOptions> {
     let mut options = ExportOptions::new(tables(&args.source.table, layers)?);
     fill_source(&mut options, args, layers)?;
     fill_chunks(&mut options, args, layers)?;
+    fill_types(&mut options, args, layers)?;
     fill_file(&mut options, args, layers)?;
     let run = &args.run;
     options.require_consistent = switch(
@@ -184,6 +187,15 @@ fn fill_chunks(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>)
     })?;
     let attempts = layers.one("attempts", chunks.attempts.as_deref())?;
     set(&mut options.chunk_attempts, attempts, count)
+}
+
+fn fill_types(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>) -> Result<()> {
+    let types = &args.types;
+    let profile = layers.one("profile", types.profile.as_deref())?;
+    set(&mut options.profile, profile, library)?;
+    options.maps = maps::maps(&layers.many("map", &types.map)?)?;
+    let mode = layers.one("on-unrepresentable", types.on_unrepresentable.as_deref())?;
+    set(&mut options.on_unrepresentable, mode, library)
 }
 
 fn fill_file(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>) -> Result<()> {

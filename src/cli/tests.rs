@@ -30,6 +30,8 @@ fn the_defaults_in_the_help_are_the_librarys() {
         ("chunk-bytes", size(options.chunk_bytes)),
         ("workers", options.workers.to_string()),
         ("attempts", options.chunk_attempts.to_string()),
+        ("profile", options.profile.to_string()),
+        ("on-unrepresentable", options.on_unrepresentable.to_string()),
         ("compression", options.compression.to_string()),
         ("row-group-bytes", size(options.row_group_bytes as u64)),
         ("batch-bytes", size(options.batch_bytes as u64)),

@@ -131,7 +131,7 @@ async fn prepare_table(
 ) -> Result<Prepared> {
     let schema =
         catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
-    let mapping = map_table(&schema.columns, &MappingOptions::default())?;
+    let mapping = map_table(&schema.columns, &mapping_options(options))?;
     let root = root.child(&layout::dataset_folder(&options.layout, &schema.name)?)?;
     let config = config_of(keeper, &schema, options);
     let dataset = load_dataset(&root).await?;
@@ -169,6 +169,15 @@ async fn prepare_table(
     })
 }
 
+/// What of the options decides the mapping.
+pub(crate) fn mapping_options(options: &ExportOptions) -> MappingOptions {
+    MappingOptions {
+        profile: options.profile,
+        overrides: options.maps.clone(),
+        on_unrepresentable: options.on_unrepresentable,
+    }
+}
+
 fn config_of(keeper: &Keeper, schema: &TableSchema, options: &ExportOptions) -> ExportConfig {
     ExportConfig {
         table: schema.name.clone(),
@@ -180,7 +189,9 @@ fn config_of(keeper: &Keeper, schema: &TableSchema, options: &ExportOptions) -> 
         chunk_bytes: options.chunk_bytes,
         compression: options.compression,
         row_group_bytes: options.row_group_bytes as u64,
-        profile: "portable".to_owned(),
+        profile: options.profile,
+        maps: options.maps.clone(),
+        on_unrepresentable: options.on_unrepresentable,
         database: keeper.session().database().to_owned(),
         system_identifier: keeper.snapshot().system_identifier,
     }

@@ -6,13 +6,15 @@ use crate::chunk::{Chunk, Plan};
 use crate::error::Result;
 use crate::export::budget::MemoryCeiling;
 use crate::export::open_keeper;
+use crate::export::prepare::mapping_options;
 use crate::export::worker::select_list;
-use crate::mapping::{MappingOptions, SelectAs, map_table};
-use crate::options::ExportOptions;
+use crate::file::parquet_type;
+use crate::mapping::{ColumnMapping, SelectAs, map_table};
+use crate::options::{ExportOptions, MapTo, OnUnrepresentable};
 use crate::pg::{ConnectOptions, Keeper, catalog, sql};
 use crate::plan::plan_table;
 use crate::store::layout;
-use crate::table::TableSchema;
+use crate::table::{Column, TableSchema};
 
 /// What an export with the same options would do. Nothing was written.
 #[derive(Debug, Clone, Serialize)]
@@ -55,8 +57,14 @@ pub struct ColumnPlan {
     pub pg_type: String,
     /// The Arrow type.
     pub arrow_type: String,
+    /// The Parquet type, as schema printers show it.
+    pub parquet_type: String,
     /// Whether it travels as PostgreSQL's text.
     pub as_text: bool,
+    /// Why it does.
+    pub text_reason: Option<String>,
+    /// What `--map` makes of it.
+    pub map: Option<MapTo>,
 }
 
 /// What one chunk would run and yield.
@@ -99,7 +107,7 @@ async fn plan_one(
 ) -> Result<TablePlan> {
     let schema =
         catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
-    let mapping = map_table(&schema.columns, &MappingOptions::default())?;
+    let mapping = map_table(&schema.columns, &mapping_options(options))?;
     let plan = plan_table(keeper.session(), &schema, options).await?;
     let select = select_list(&schema, &mapping);
     let chunk_plan = |chunk: &Chunk| ChunkPlan {
@@ -115,12 +123,7 @@ async fn plan_one(
         .columns
         .iter()
         .zip(&mapping.columns)
-        .map(|(column, mapped)| ColumnPlan {
-            name: column.name.clone(),
-            pg_type: column.type_name.clone(),
-            arrow_type: mapped.field.data_type().to_string(),
-            as_text: matches!(mapped.select, SelectAs::Text),
-        });
+        .map(|(column, mapped)| column_plan(column, mapped, options));
     Ok(TablePlan {
         folder: layout::dataset_folder(&options.layout, &schema.name)?,
         columns: columns.collect(),
@@ -134,6 +137,33 @@ async fn plan_one(
         plan,
         schema,
     })
+}
+
+fn column_plan(column: &Column, mapped: &ColumnMapping, options: &ExportOptions) -> ColumnPlan {
+    let as_text = mapped.select == SelectAs::Text;
+    ColumnPlan {
+        name: column.name.clone(),
+        pg_type: column.type_name.clone(),
+        arrow_type: mapped.field.data_type().to_string(),
+        parquet_type: parquet_type(&mapped.field).unwrap_or_else(|| "none".to_owned()),
+        as_text,
+        text_reason: as_text.then(|| text_reason(column, options).to_owned()),
+        map: options.maps.get(&column.name).copied(),
+    }
+}
+
+/// Why a column travels as text.
+fn text_reason(column: &Column, options: &ExportOptions) -> &'static str {
+    if options.maps.contains_key(&column.name) {
+        return "--map asks for it";
+    }
+    match column.pg_type.text_reason() {
+        Some(reason) => reason.as_str(),
+        None if options.on_unrepresentable == OnUnrepresentable::Text => {
+            "--on-unrepresentable text: it could hold a value that its own type could not"
+        }
+        None => "its attributes make no Parquet struct",
+    }
 }
 
 /// What makes a plan worse than it looks.

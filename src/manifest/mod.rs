@@ -5,6 +5,7 @@
 
 mod change;
 mod check;
+mod config;
 mod consolidated;
 mod lease;
 mod log;

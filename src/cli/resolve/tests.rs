@@ -1,6 +1,6 @@
 use std::num::NonZeroUsize;
 
-use pgsluice::{ChunkBy, Compression, ErrorKind};
+use pgsluice::{ChunkBy, Compression, ErrorKind, MapTo, OnUnrepresentable, Profile};
 
 use super::*;
 use crate::cli::layers::ConfigFile;
@@ -47,6 +47,9 @@ fn every_flag_reaches_its_field() {
     args.chunks.chunk_bytes = some("1GiB");
     args.chunks.workers = some("8");
     args.chunks.attempts = some("7");
+    args.types.profile = some("native");
+    args.types.map = vec!["a=b=text".to_owned(), "Total, net=decimal(20,4)".to_owned()];
+    args.types.on_unrepresentable = some("exceptions");
     args.file.compression = some("zstd:9");
     args.file.row_group_bytes = some("64MiB");
     args.file.batch_bytes = some("1048576");
@@ -69,6 +72,17 @@ fn every_flag_reaches_its_field() {
     expected.chunk_bytes = 1 << 30;
     expected.workers = NonZeroUsize::new(8).unwrap();
     expected.chunk_attempts = 7;
+    expected.profile = Profile::Native;
+    let amount = MapTo::Decimal {
+        precision: 20,
+        scale: 4,
+    };
+    expected.maps = [
+        ("a=b".to_owned(), MapTo::Text),
+        ("Total, net".to_owned(), amount),
+    ]
+    .into();
+    expected.on_unrepresentable = OnUnrepresentable::Exceptions;
     expected.compression = Compression::Zstd(9);
     expected.row_group_bytes = 64 << 20;
     expected.batch_bytes = 1 << 20;
@@ -210,4 +224,36 @@ fn column_names_are_read_as_sql_reads_them() {
     for bad in ["", "a b", "a.b", "\"", "\"\"", "\"a", "a\"", "\"a\"b\""] {
         assert_eq!(column_name(bad), None, "{bad:?}");
     }
+}
+
+#[test]
+fn maps_come_from_any_layer_and_bad_ones_are_refused() {
+    let amount = MapTo::Decimal {
+        precision: 9,
+        scale: 2,
+    };
+    let expected = [("a".to_owned(), amount), ("b".to_owned(), MapTo::Text)].into();
+    let env = |name: &str| (name == "PGSLUICE_MAP").then(|| "a=decimal(9,2),b=text".to_owned());
+    let from_env = Layers::new(&env, file("map = { x = 'text' }"));
+    assert_eq!(job(&args("t"), &from_env).unwrap().options.maps, expected);
+    let toml = file("[map]\na = 'decimal(9,2)'\nb = 'text'");
+    let from_file = Layers::new(NO_ENV, toml);
+    assert_eq!(job(&args("t"), &from_file).unwrap().options.maps, expected);
+
+    let none = Layers::new(NO_ENV, None);
+    let refused = |maps: &[&str]| {
+        let mut args = args("t");
+        args.types.map = maps.iter().map(|map| (*map).to_owned()).collect();
+        let error = job(&args, &none).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Config, "{maps:?}");
+        error.to_string()
+    };
+    refused(&["a"]);
+    refused(&["=text"]);
+    assert!(refused(&["a=int8"]).contains("decimal(P,S)"));
+    assert!(refused(&["a=text", "a=uuid"]).contains("twice"));
+    let mut several = args("t,u");
+    several.types.map = vec!["a=text".to_owned()];
+    let error = job(&several, &none).err().unwrap();
+    assert!(error.to_string().contains("single --table"), "{error}");
 }

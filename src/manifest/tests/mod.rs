@@ -6,13 +6,15 @@ mod liveness;
 mod random;
 mod writers;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeZone, Utc};
 
 use super::change::InvariantError;
 use super::model::{Entry, Open, PlanStart};
 use super::*;
 use crate::chunk::{Chunk, ChunkId, ChunkMethod, Plan, PlannedRelation, Range, Totals};
-use crate::options::{ChunkBy, Compression};
+use crate::options::{ChunkBy, Compression, OnUnrepresentable, Profile};
 use crate::snapshot::Snapshot;
 use crate::store::Root;
 use crate::store::layout::object_key;
@@ -39,7 +41,9 @@ fn config() -> ExportConfig {
         chunk_bytes: 8192,
         compression: Compression::default(),
         row_group_bytes: 1 << 20,
-        profile: "portable".into(),
+        profile: Profile::Portable,
+        maps: BTreeMap::new(),
+        on_unrepresentable: OnUnrepresentable::Error,
         database: "db".into(),
         system_identifier: 7,
     }
