@@ -12,7 +12,7 @@ const PLACEHOLDER: &str = "column";
 /// The Parquet type of a field, as schema printers show it: `INT64 (TIMESTAMP(MICROS,true))`; of
 /// one with parts only what it is, `group (LIST)`. `None` when Parquet has no form for it.
 #[must_use]
-pub fn parquet_type(field: &FieldRef) -> Option<String> {
+pub(crate) fn parquet_type(field: &FieldRef) -> Option<String> {
     let field = Field::clone(field)
         .with_name(PLACEHOLDER)
         .with_nullable(false);

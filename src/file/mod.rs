@@ -12,7 +12,7 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
-pub use self::describe::parquet_type;
+pub(crate) use self::describe::parquet_type;
 pub use self::encoder::{FileSummary, ParquetEncoder};
 pub use self::footer::{Footer, FooterSummary, read_footer};
 pub use self::properties::ParquetOptions;

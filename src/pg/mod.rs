@@ -20,6 +20,7 @@ pub(crate) mod sql;
 mod tls;
 mod tls_params;
 mod types;
+mod value_text;
 
 pub use conninfo::ConnectOptions;
 pub(crate) use keeper::{Keeper, KeeperOptions};

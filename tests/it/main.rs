@@ -5,6 +5,7 @@
 
 mod cli;
 mod connect;
+mod exceptions;
 mod kill;
 mod layering;
 mod memory;
