@@ -18,4 +18,5 @@ mod rig;
 mod scenario;
 mod snapshots;
 mod traps;
+mod types;
 mod values;
