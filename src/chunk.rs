@@ -148,6 +148,12 @@ pub struct Totals {
     pub copy_bytes: u64,
     /// Bytes of Parquet.
     pub object_bytes: u64,
+    /// Values that their columns could not hold: NULL there, and exact in `_exceptions/`.
+    #[serde(default)]
+    pub exceptions: u64,
+    /// Values whose wire form said more than the value, such as a display scale under `--map`.
+    #[serde(default)]
+    pub restated: u64,
 }
 
 impl Totals {
@@ -158,5 +164,19 @@ impl Totals {
         self.rows += other.rows;
         self.copy_bytes += other.copy_bytes;
         self.object_bytes += other.object_bytes;
+        self.exceptions += other.exceptions;
+        self.restated += other.restated;
+    }
+
+    /// What a reader of the columns alone would miss, in one sentence.
+    pub(crate) fn exceptions_warning(&self, table: &str) -> Option<String> {
+        let many = match self.exceptions {
+            0 => return None,
+            1 => "1 value that its column cannot hold is".to_owned(),
+            many => format!("{many} values that their columns cannot hold are"),
+        };
+        Some(format!(
+            "{table}: {many} NULL there, and exact in _exceptions/"
+        ))
     }
 }

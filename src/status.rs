@@ -20,6 +20,8 @@ pub struct StatusReport {
     pub url: String,
     /// The datasets, by root.
     pub datasets: Vec<DatasetStatus>,
+    /// Things a person should know, each one sentence.
+    pub warnings: Vec<String>,
 }
 
 /// One dataset.
@@ -88,6 +90,10 @@ pub async fn status(root: &Root) -> Result<StatusReport> {
     }
     Ok(StatusReport {
         url: root.url(),
+        warnings: datasets
+            .iter()
+            .filter_map(|dataset| dataset.totals.exceptions_warning(&dataset.table))
+            .collect(),
         datasets,
     })
 }

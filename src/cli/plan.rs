@@ -261,8 +261,12 @@ fn statements(text: &mut String, chunks: &[ChunkPlan], all_chunks: bool) {
 }
 
 fn memory(memory: &MemoryCeiling) -> String {
+    let exceptions = match memory.exceptions {
+        0 => String::new(),
+        exceptions => format!(" (exceptions {})", bytes(exceptions)),
+    };
     format!(
-        "memory: at most {} = {} + {} x {}, for rows that fit a batch",
+        "memory: at most {} = {} + {} x {}{exceptions}, for rows that fit a batch",
         bytes(memory.total),
         bytes(memory.base),
         counted(memory.workers, "worker"),
@@ -338,7 +342,8 @@ mod tests {
 
     #[test]
     fn the_memory_ceiling_shows_its_terms() {
-        let ceiling = MemoryCeiling {
+        let mut ceiling = MemoryCeiling {
+            exceptions: 0,
             base: 64 << 20,
             per_worker: 100 << 20,
             workers: 2,
@@ -347,5 +352,11 @@ mod tests {
         let expected =
             "memory: at most 264 MiB = 64.0 MiB + 2 workers x 100 MiB, for rows that fit a batch";
         assert_eq!(memory(&ceiling), expected);
+        ceiling.exceptions = 64 << 20;
+        let shown = memory(&ceiling);
+        assert!(
+            shown.contains("x 100 MiB (exceptions 64.0 MiB),"),
+            "{shown}"
+        );
     }
 }

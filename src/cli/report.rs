@@ -33,6 +33,11 @@ pub(super) fn export(report: &ExportReport, width: Option<usize>) -> String {
     for table in &report.tables {
         already_there(&mut text, table);
     }
+    for table in &report.tables {
+        for line in odd_values(&table.totals) {
+            line_to(&mut text, &format!("{}: {line}", plain(&table.table)));
+        }
+    }
     retries(&mut text, &report.tables);
     text.push_str(if report.tables.len() == 1 {
         "manifest: "
@@ -95,6 +100,20 @@ fn row(name: String, totals: &Totals, consistency: &str) -> [String; 8] {
         ratio(totals.copy_bytes, totals.object_bytes),
         consistency.to_owned(),
     ]
+}
+
+/// What of a dataset's values is not plainly in its columns.
+pub(super) fn odd_values(totals: &Totals) -> Vec<String> {
+    let mut lines = Vec::new();
+    if totals.exceptions > 0 {
+        let exceptions = counted(totals.exceptions, "exception");
+        lines.push(format!("{exceptions} in _exceptions/"));
+    }
+    if totals.restated > 0 {
+        let values = counted(totals.restated, "value");
+        lines.push(format!("{values} exact, in another form than on the wire"));
+    }
+    lines
 }
 
 /// What this run did, and how fast.
@@ -205,6 +224,7 @@ mod tests {
             rows: 12_345,
             copy_bytes: 4 << 20,
             object_bytes: 1 << 20,
+            ..Totals::default()
         };
         let one = [("public.orders", &totals, Consistency::Snapshot)];
         assert_eq!(
@@ -224,6 +244,16 @@ mod tests {
             lines[3].starts_with("total") && lines[3].contains("24,690"),
             "{lines:?}"
         );
+    }
+
+    #[test]
+    fn exceptions_are_told_where_there_are_any() {
+        let mut totals = Totals::default();
+        assert!(odd_values(&totals).is_empty());
+        totals.exceptions = 12;
+        assert_eq!(odd_values(&totals), ["12 exceptions in _exceptions/"]);
+        totals.restated = 1;
+        assert!(odd_values(&totals)[1].starts_with("1 value exact"));
     }
 
     #[test]

@@ -41,6 +41,7 @@ fn text(report: &StatusReport, width: Option<usize>) -> String {
     for dataset in &report.datasets {
         details(&mut text, dataset);
     }
+    report::warnings(&mut text, &report.warnings);
     text
 }
 
@@ -104,6 +105,9 @@ fn details(text: &mut String, dataset: &DatasetStatus) {
                 snapshot_text(snapshot)
             ),
         );
+    }
+    for line in report::odd_values(&dataset.totals) {
+        line_to(text, &format!("  values    {line}"));
     }
     if let Some(reason) = &dataset.reason {
         line_to(

@@ -5,7 +5,8 @@
 
 use serde::Serialize;
 
-use crate::options::ExportOptions;
+use crate::export::worker::exceptions::MAX_EXCEPTION_BYTES;
+use crate::options::{ExportOptions, OnUnrepresentable};
 use crate::store::PARTS_IN_FLIGHT;
 
 /// Code, runtime, TLS, connections, statistics: measured, rounded up.
@@ -22,8 +23,10 @@ const DECODED_PER_RAW: u64 = 2;
 pub struct MemoryCeiling {
     /// Fixed: code, runtime, connections, plan.
     pub base: u64,
-    /// Of each worker: decoder, batches, the open row group, parts.
+    /// Of each worker: decoder, batches, the open row group, parts, and `exceptions`.
     pub per_worker: u64,
+    /// Of each worker, in `per_worker`: the exceptions of its chunk, where they are kept.
+    pub exceptions: u64,
     /// Workers.
     pub workers: u64,
     /// `base + workers * per_worker`, for rows that fit a batch.
@@ -39,11 +42,16 @@ impl MemoryCeiling {
         // The encoder closes a row group when it holds twice the encoded bytes it is cut by.
         let row_group = options.row_group_bytes as u64 * 2;
         let parts = (PARTS_IN_FLIGHT as u64 + 1) * options.part_bytes as u64;
-        let per_worker = DECODER_BYTES + decoded + row_group + parts;
+        let exceptions = match options.on_unrepresentable {
+            OnUnrepresentable::Exceptions => MAX_EXCEPTION_BYTES as u64,
+            OnUnrepresentable::Error | OnUnrepresentable::Text => 0,
+        };
+        let per_worker = DECODER_BYTES + decoded + row_group + parts + exceptions;
         let workers = options.workers.get() as u64;
         Self {
             base: BASE_BYTES,
             per_worker,
+            exceptions,
             workers,
             total: BASE_BYTES + workers * per_worker,
         }
@@ -59,5 +67,15 @@ mod tests {
         let ceiling = MemoryCeiling::of(&ExportOptions::new(Vec::new()));
         assert_eq!(ceiling.workers, 2);
         assert!(ceiling.total < 256 << 20, "{ceiling:?}");
+    }
+
+    #[test]
+    fn exceptions_count_for_each_worker_where_they_are_kept() {
+        let mut options = ExportOptions::new(Vec::new());
+        let without = MemoryCeiling::of(&options);
+        options.on_unrepresentable = OnUnrepresentable::Exceptions;
+        let with = MemoryCeiling::of(&options);
+        assert_eq!((without.exceptions, with.exceptions), (0, 64 << 20));
+        assert_eq!(with.total - without.total, 2 * (64 << 20));
     }
 }

@@ -262,6 +262,9 @@ impl Outcome {
                 self.seen.push(snapshot.clone());
             }
         }
+        let totals = dataset.totals();
+        self.warnings
+            .extend(totals.exceptions_warning(&dataset.schema.name.to_string()));
         self.tables.push(TableReport {
             table: dataset.schema.name.to_string(),
             root: root.url(),
@@ -269,7 +272,7 @@ impl Outcome {
             was_complete,
             consistency: dataset.consistency(),
             epoch: dataset.epoch,
-            totals: dataset.totals(),
+            totals,
             this_run,
             chunks_skipped,
             retries,

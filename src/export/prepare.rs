@@ -15,7 +15,7 @@ use crate::export::progress::Progress;
 use crate::export::worker::{Job, TableWork};
 use crate::manifest::{
     Dataset, ExportConfig, Heartbeat, Liveness, ManifestLog, OpenRequest, Opened, PlanRequest,
-    State, WriterInfo, check_committed, is_alive,
+    State, WriterInfo, check_committed, is_alive, list_exceptions,
 };
 use crate::mapping::{MappingOptions, TableMapping, map_table};
 use crate::options::ExportOptions;
@@ -105,7 +105,8 @@ async fn load_dataset(root: &Root) -> Result<Option<Dataset>> {
     if let Some(dataset) = ManifestLog::load(root).await? {
         return Ok(Some(dataset));
     }
-    let listed = root.list().await?;
+    let mut listed = root.list().await?;
+    listed.extend(list_exceptions(root).await?);
     let is_foreign = |key: &str| key.ends_with(".parquet") || key == layout::SUCCESS;
     let Some(foreign) = listed.iter().find(|object| is_foreign(&object.key)) else {
         return Ok(None);

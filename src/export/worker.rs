@@ -5,6 +5,7 @@
 //! channel. Two stages run side by side, receive-and-decode (`read`) and encode-and-upload
 //! (`write`), joined by a channel of one batch, so that a slow store stops the socket.
 
+pub(super) mod exceptions;
 mod read;
 mod write;
 
@@ -24,13 +25,15 @@ use crate::export::committer::{Landed, Request};
 use crate::export::progress::TableCounters;
 use crate::export::report::Retry;
 use crate::export::retry::wait_after;
-use crate::manifest::{ChunkEntry, Fence, ObjectEntry};
+use crate::manifest::{ChunkEntry, ExceptionsEntry, Fence, ObjectEntry};
 use crate::mapping::{SelectAs, TableMapping};
 use crate::options::ExportOptions;
 use crate::pg::{ConnectOptions, Session, sql};
 use crate::snapshot::Snapshot;
 use crate::store::Root;
 use crate::table::{RelationKind, TableSchema};
+
+use self::exceptions::{Gathered, MAX_EXCEPTION_BYTES};
 
 /// How long an abandoned upload may take to abort itself.
 const ABORT_GRACE: Duration = Duration::from_secs(5);
@@ -199,16 +202,21 @@ impl Connection {
         let started_at = Utc::now();
         let clock = Instant::now();
         let mut decoder = new_decoder(table, chunk, &work.options);
+        let columns = table.schema.columns.len();
+        let mut gathered = Gathered::new(columns, MAX_EXCEPTION_BYTES);
         let (feed, batches) = mpsc::channel(BATCHES_IN_FLIGHT);
         let object = write::ObjectTask::new(&work, table, chunk, tried.clone())?;
         let encoded = tokio::spawn(object.run(batches));
-        let reading = self.read(table, chunk, &mut decoder, feed, tried);
+        let reading = self.read(table, chunk, &mut decoder, &mut gathered, feed, tried);
         let read = tokio::select! {
             read = reading => read,
             () = work.abandon.cancelled() => Err(cancelled()),
         };
         let written = self.second_stage(encoded).await?;
         let (summary, object) = both(read, written)?;
+        let exceptions = self
+            .write_exceptions(table, chunk, &gathered, tried)
+            .await?;
         let relation = table.plan.relation_of(chunk);
         Ok(ChunkEntry {
             chunk: chunk.id,
@@ -221,11 +229,48 @@ impl Connection {
             copy_bytes: summary.bytes,
             digest: summary.digest.to_string(),
             null_counts: summary.null_counts,
+            exceptions,
+            restated: summary.restated,
             objects: object.into_iter().collect(),
             started_at,
             wall_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
             attempts: attempt,
         })
+    }
+
+    /// The exceptions' object, made as a chunk's own is; none without exceptions.
+    async fn write_exceptions(
+        &self,
+        table: &TableWork,
+        chunk: &Chunk,
+        gathered: &Gathered,
+        tried: &Tried,
+    ) -> Result<Option<ExceptionsEntry>> {
+        if gathered.count() == 0 {
+            return Ok(None);
+        }
+        let (feed, batches) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let object = write::ObjectTask::of_exceptions(&self.work, table, chunk, tried.clone())?;
+        let encoded = tokio::spawn(object.run(batches));
+        let feeding = read::feed_all(gathered.batches(chunk.id, &table.schema.columns), feed);
+        let fed = tokio::select! {
+            fed = feeding => fed,
+            () = self.work.abandon.cancelled() => Err(cancelled()),
+        };
+        let written = self.second_stage(encoded).await??;
+        fed?;
+        match written {
+            write::Written::Object(object) if object.rows == gathered.count() => {
+                Ok(Some(ExceptionsEntry {
+                    values: object.rows,
+                    object,
+                }))
+            }
+            _ => {
+                let message = "the object of the exceptions does not hold all of them";
+                Err(Error::new(ErrorKind::Internal, message))
+            }
+        }
     }
 
     /// The second stage ends by itself: its channel is closed now, with or without an end mark.
@@ -255,6 +300,7 @@ impl Connection {
         table: &TableWork,
         chunk: &Chunk,
         decoder: &mut CopyDecoder,
+        gathered: &mut Gathered,
         feed: mpsc::Sender<read::Feed>,
         tried: &Tried,
     ) -> Result<CopySummary> {
@@ -279,7 +325,8 @@ impl Connection {
             tried,
             feed,
         };
-        let summary = reading.run(session, &select, decoder).await?;
+        let summary = reading.run(session, &select, decoder, gathered).await?;
+        gathered.read_texts(session, &table.schema.columns).await?;
         session.commit().await?;
         Ok(summary)
     }

@@ -10,7 +10,8 @@ use super::model::{
     Change, ChunkEntry, Dataset, Entry, MAX_COMMIT_CHUNKS, MAX_PLAN_CHUNKS, Open, PlanStart, State,
 };
 use crate::chunk::{Chunk, ChunkId, PlannedRelation, Range, Totals};
-use crate::store::layout::parse_object_key;
+use crate::options::OnUnrepresentable;
+use crate::store::layout::{parse_exceptions_key, parse_object_key};
 
 type Checked = Result<(), InvariantError>;
 
@@ -340,12 +341,41 @@ fn check_entry(
             parse_object_key(&object.key) == Some((entry.chunk, epoch)),
             "an object's key is not of this chunk and epoch",
         )?;
+    }
+    for object in entry.all_objects() {
         require(
             object.sha256.len() == 64 && object.bytes > 0,
             "an object has no checksum",
         )?;
     }
-    Ok(())
+    check_exceptions(dataset, epoch, entry)
+}
+
+fn check_exceptions(dataset: &Dataset, epoch: u64, entry: &ChunkEntry) -> Result<(), &'static str> {
+    let Some(exceptions) = &entry.exceptions else {
+        return Ok(());
+    };
+    let require = |holds: bool, what| if holds { Ok(()) } else { Err(what) };
+    require(
+        dataset.config.on_unrepresentable == OnUnrepresentable::Exceptions,
+        "it has exceptions, which the options refuse",
+    )?;
+    require(
+        parse_exceptions_key(&exceptions.object.key) == Some((entry.chunk, epoch)),
+        "its exceptions' key is not of this chunk and epoch",
+    )?;
+    require(
+        exceptions.values > 0 && exceptions.values == exceptions.object.rows,
+        "its exceptions are not those of their object",
+    )?;
+    let nulls = entry
+        .null_counts
+        .iter()
+        .fold(0_u64, |sum, nulls| sum.saturating_add(*nulls));
+    require(
+        exceptions.values <= nulls,
+        "it has more exceptions than NULLs",
+    )
 }
 
 fn check_complete(dataset: &Dataset, totals: &Totals) -> Checked {

@@ -29,6 +29,7 @@ pub(crate) use self::log::{Appended, Fence, ManifestLog, OpenRequest, Opened, Pl
 #[cfg(fuzzing)]
 pub(crate) use self::model::Entry;
 pub(crate) use self::model::{
-    Change, ChunkEntry, Dataset, MAX_COMMIT_CHUNKS, ObjectEntry, State, WriterInfo, totals_of,
+    Change, ChunkEntry, Dataset, ExceptionsEntry, MAX_COMMIT_CHUNKS, ObjectEntry, State,
+    WriterInfo, totals_of,
 };
-pub(crate) use self::upkeep::{Orphans, check_committed};
+pub(crate) use self::upkeep::{Orphans, check_committed, list_exceptions};

@@ -168,8 +168,14 @@ pub(crate) struct ChunkEntry {
     pub(crate) copy_bytes: u64,
     /// The wire digest, 32 hex digits.
     pub(crate) digest: String,
-    /// NULLs of each exported column, in their order.
+    /// NULLs of each exported column, in their order; exceptions among them.
     pub(crate) null_counts: Vec<u64>,
+    /// Its values that their columns could not hold.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) exceptions: Option<ExceptionsEntry>,
+    /// Values whose wire form said more than the value.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub(crate) restated: u64,
     /// When the try that won began, by the writer's clock.
     pub(crate) started_at: DateTime<Utc>,
     /// How long that try took, in milliseconds.
@@ -192,6 +198,27 @@ pub(crate) struct ObjectEntry {
     /// Its entity tag without quotes, where the store has one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) etag: Option<String>,
+}
+
+/// The values of a chunk that their columns could not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ExceptionsEntry {
+    /// Where they are, one row each.
+    pub(crate) object: ObjectEntry,
+    /// How many.
+    pub(crate) values: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl ChunkEntry {
+    /// Every object that belongs to it: the rows' and the exceptions'.
+    pub(crate) fn all_objects(&self) -> impl Iterator<Item = &ObjectEntry> {
+        let exceptions = self.exceptions.iter().map(|exceptions| &exceptions.object);
+        self.objects.iter().chain(exceptions)
+    }
 }
 
 /// What a dataset is doing, as its log tells it.
@@ -308,6 +335,8 @@ pub(crate) fn totals_of<'a>(entries: impl Iterator<Item = &'a ChunkEntry>) -> To
             rows: entry.rows,
             copy_bytes: entry.copy_bytes,
             object_bytes: entry.objects.iter().map(|object| object.bytes).sum(),
+            exceptions: entry.exceptions.as_ref().map_or(0, |found| found.values),
+            restated: entry.restated,
         });
         totals
     })

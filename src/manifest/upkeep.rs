@@ -8,10 +8,11 @@ use std::collections::{HashMap, HashSet};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::log::ManifestLog;
-use super::model::{Dataset, ObjectEntry};
+use super::model::{ChunkEntry, Dataset, ObjectEntry};
 use crate::chunk::ChunkId;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::layout::parse_object_key;
+use crate::options::OnUnrepresentable;
+use crate::store::layout::{EXCEPTIONS_DIR, parse_exceptions_key, parse_object_key};
 use crate::store::{ObjectInfo, Root};
 
 /// Requests running at once.
@@ -51,7 +52,7 @@ impl ManifestLog {
                 "orphans are looked for too early",
             ));
         }
-        let orphans = find_orphans(dataset, self.root().list().await?);
+        let orphans = find_orphans(dataset, list_objects(self.root(), dataset).await?);
         if !self.fence().check().await? {
             return Ok(Orphans::Fenced);
         }
@@ -66,19 +67,41 @@ impl ManifestLog {
 }
 
 fn find_orphans(dataset: &Dataset, listed: Vec<ObjectInfo>) -> Vec<ObjectInfo> {
-    let objects = dataset.committed.values().flat_map(|entry| &entry.objects);
+    let objects = dataset.committed.values().flat_map(ChunkEntry::all_objects);
     let named: HashSet<&str> = objects.map(|object| object.key.as_str()).collect();
     let is_orphan = |object: &ObjectInfo| {
-        let is_ours =
-            parse_object_key(&object.key).is_some_and(|(_, epoch)| epoch <= dataset.epoch);
+        let parsed = parse_object_key(&object.key).or_else(|| parse_exceptions_key(&object.key));
+        let is_ours = parsed.is_some_and(|(_, epoch)| epoch <= dataset.epoch);
         is_ours && !named.contains(object.key.as_str())
     };
     listed.into_iter().filter(is_orphan).collect()
 }
 
+/// What lies in the root and, where the options make any, the exceptions' objects below it.
+async fn list_objects(root: &Root, dataset: &Dataset) -> Result<Vec<ObjectInfo>> {
+    let mut listed = root.list().await?;
+    if dataset.config.on_unrepresentable == OnUnrepresentable::Exceptions {
+        listed.extend(list_exceptions(root).await?);
+    }
+    Ok(listed)
+}
+
+/// The objects in the folder of exceptions, with keys that start with it.
+///
+/// # Errors
+///
+/// The store's, classified.
+pub(crate) async fn list_exceptions(root: &Root) -> Result<Vec<ObjectInfo>> {
+    let mut listed = root.child(EXCEPTIONS_DIR)?.list().await?;
+    for object in &mut listed {
+        object.key = format!("{EXCEPTIONS_DIR}/{}", object.key);
+    }
+    Ok(listed)
+}
+
 /// The committed chunks whose objects are gone or hold other bytes, in order.
 ///
-/// One listing; then, for what it does not confirm by size and entity tag, a HEAD each, and for
+/// A listing of each folder; then, for what it does not confirm by size and entity tag, a HEAD each, and for
 /// an object of the right size under another tag, a full read and its SHA-256.
 ///
 /// # Errors
@@ -88,7 +111,7 @@ pub(crate) async fn check_committed(root: &Root, dataset: &Dataset) -> Result<Ve
     if dataset.committed.is_empty() {
         return Ok(Vec::new());
     }
-    let listed = root.list().await?;
+    let listed = list_objects(root, dataset).await?;
     let listed: HashMap<&str, &ObjectInfo> = listed
         .iter()
         .map(|object| (object.key.as_str(), object))
@@ -98,12 +121,10 @@ pub(crate) async fn check_committed(root: &Root, dataset: &Dataset) -> Result<Ve
             .get(object.key.as_str())
             .is_some_and(|found| is_same_tag(object, found))
     };
-    let objects = dataset.committed.values().flat_map(|entry| {
-        entry
-            .objects
-            .iter()
-            .map(move |object| (entry.chunk, object))
-    });
+    let objects = dataset
+        .committed
+        .values()
+        .flat_map(|entry| entry.all_objects().map(move |object| (entry.chunk, object)));
     let doubtful: Vec<_> = objects
         .filter(|(_, object)| !is_confirmed(object))
         .collect();

@@ -20,6 +20,7 @@ mod settings;
 pub(crate) mod sql;
 mod tls;
 mod tls_params;
+mod value_text;
 
 pub use conninfo::ConnectOptions;
 pub(crate) use keeper::{Keeper, KeeperOptions};

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -253,6 +253,17 @@ impl Session {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Row> {
         self.guarded(what, self.client.query_one(sql, params)).await
+    }
+
+    /// Runs one query whose parameters are of the given types, which are not looked up.
+    pub(crate) async fn query_typed(
+        &self,
+        what: &str,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>> {
+        self.guarded(what, self.client.query_typed(sql, params))
+            .await
     }
 
     /// Makes sure that the backend is still the one that was set up: a transaction pooler hands

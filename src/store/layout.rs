@@ -18,6 +18,8 @@ pub(crate) const LOG_DIR: &str = "_pgsluice/log";
 pub(crate) const LEASE: &str = "_pgsluice/lease.json";
 /// The consolidated manifest, written once, at the end.
 pub(crate) const MANIFEST: &str = "_pgsluice/manifest.json";
+/// The folder of the values that their columns could not hold. Lake readers skip it.
+pub(crate) const EXCEPTIONS_DIR: &str = "_exceptions";
 /// The last file of a complete dataset.
 pub(crate) const SUCCESS: &str = "_SUCCESS";
 /// The folder of run records, under the URL of a run.
@@ -138,6 +140,13 @@ pub(crate) fn object_key(chunk: &Chunk, epoch: u64) -> String {
     )
 }
 
+/// The key of the object with a chunk's exceptions: the name of its own object, in a folder that
+/// readers skip.
+#[must_use]
+pub(crate) fn exceptions_key(chunk: &Chunk, epoch: u64) -> String {
+    format!("{EXCEPTIONS_DIR}/{}", object_key(chunk, epoch))
+}
+
 fn range_text(range: &Range) -> String {
     fn bound<T: ToString>(value: Option<T>, open: &str) -> String {
         value.map_or_else(|| open.to_owned(), |value| value.to_string())
@@ -167,6 +176,13 @@ pub(crate) fn parse_object_key(key: &str) -> Option<(ChunkId, u64)> {
     let epoch: u64 = epoch_text.parse().ok()?;
     let canonical = format!("{id:08}") == id_text && epoch.to_string() == epoch_text && epoch > 0;
     canonical.then_some((ChunkId(id), epoch))
+}
+
+/// The chunk and epoch of a key that [`exceptions_key`] made; `None` for any other name.
+#[must_use]
+pub(crate) fn parse_exceptions_key(key: &str) -> Option<(ChunkId, u64)> {
+    let name = key.strip_prefix(EXCEPTIONS_DIR)?.strip_prefix('/')?;
+    parse_object_key(name)
 }
 
 #[cfg(test)]
@@ -253,6 +269,14 @@ mod tests {
                 };
                 let key = object_key(&chunk, epoch);
                 assert_eq!(parse_object_key(&key), Some((ChunkId(id), epoch)), "{key}");
+                assert_eq!(parse_exceptions_key(&key), None, "{key}");
+                let key = exceptions_key(&chunk, epoch);
+                assert_eq!(
+                    parse_exceptions_key(&key),
+                    Some((ChunkId(id), epoch)),
+                    "{key}"
+                );
+                assert_eq!(parse_object_key(&key), None, "{key}");
             }
         }
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use super::entry::kept_exceptions;
 use super::exceptions::Exceptions;
 use super::finding::{Finding, FindingKind, one_line};
 use super::object::{StoredObject, Work, look_up, read_through};
@@ -142,9 +141,12 @@ impl<'a> ChunkCheck<'a> {
         let Some(mapping) = self.subject.mapping.clone() else {
             return;
         };
-        let held = match kept_exceptions(self.entry) {
+        let held = match &self.entry.exceptions {
             None => Some(Vec::new()),
-            Some((object, values)) => self.read_exceptions(object, values, &mapping).await,
+            Some(kept) => {
+                self.read_exceptions(&kept.object, kept.values, &mapping)
+                    .await
+            }
         };
         if let (Some(held), Some(sums), false) = (held, &mut self.sums, self.work.quick) {
             let for_source = self.work.against.is_some();

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::join_all;
 
 use super::chunk::{ChunkVerdict, Subject, verify_chunk};
-use super::entry::kept_exceptions;
 use super::finding::{Finding, FindingKind, one_line};
 use super::object::Work;
 use super::source::{Ours, compare_with_source};
@@ -19,14 +18,11 @@ use crate::chunk::ChunkId;
 use crate::error::Result;
 use crate::manifest::{
     ChunkEntry, Compared, Consolidation, Dataset, ExportConfig, FilesAudit, Known, LogAudit,
-    LogFaultKind, State, audit_files, audit_log, read_consolidated, totals_of,
+    LogFaultKind, State, audit_files, audit_log, list_exceptions, read_consolidated, totals_of,
 };
 use crate::mapping::{MappingOptions, map_table};
 use crate::store::layout::{MANIFEST, SUCCESS, log_key, parse_object_key};
 use crate::store::{ObjectInfo, Root};
-
-/// The folder of the objects that keep exceptions.
-const EXCEPTIONS_DIR: &str = "_exceptions";
 
 /// Verifies the dataset at a root.
 ///
@@ -79,15 +75,6 @@ pub(super) async fn verify_dataset(work: &Arc<Work>, root: &Root) -> Result<Data
         source,
         findings,
     })
-}
-
-/// The objects that keep exceptions, by their keys from the dataset's root.
-async fn list_exceptions(root: &Root) -> Result<Vec<ObjectInfo>> {
-    let mut listed = root.child(EXCEPTIONS_DIR)?.list().await?;
-    for object in &mut listed {
-        object.key = format!("{EXCEPTIONS_DIR}/{}", object.key);
-    }
-    Ok(listed)
 }
 
 /// Verifies chunks, some at a time; the verdicts come in the chunks' order.
@@ -193,7 +180,7 @@ impl Opened {
             return;
         }
         let objects = self.known.chunks.values().flat_map(|entry| {
-            let kept = kept_exceptions(entry).map(|(object, _)| object);
+            let kept = entry.exceptions.as_ref().map(|kept| &kept.object);
             entry.objects.iter().chain(kept)
         });
         let named: HashSet<&str> = objects.map(|object| object.key.as_str()).collect();

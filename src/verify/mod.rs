@@ -6,7 +6,6 @@
 
 mod chunk;
 mod dataset;
-mod entry;
 mod exceptions;
 mod finding;
 mod object;

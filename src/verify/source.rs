@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use super::SourceVerdict;
-use super::entry::is_restated;
 use super::finding::{Finding, FindingKind, one_line};
 use super::object::Work;
 use super::rehash::RowHash;
@@ -309,7 +308,7 @@ fn counterpart<'a>(
         chunk: Some(entry.chunk),
         rows: entry.rows,
         hash: hash.map(|RowHash(hash)| hash),
-        is_restated: is_restated(entry),
+        is_restated: entry.restated > 0,
         snapshot: ours.known.snapshots.get(entry.snapshot as usize),
     }
 }

@@ -7,6 +7,7 @@ mod catalog;
 mod cli;
 mod connect;
 mod corpus;
+mod exceptions;
 mod kill;
 mod layering;
 mod memory;

@@ -8,6 +8,7 @@ use arrow_array::RecordBatch;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::Tried;
+use super::exceptions::Gathered;
 use crate::copy::{CopyDecoder, CopySummary};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::progress::TableCounters;
@@ -43,6 +44,7 @@ impl Reading<'_> {
         session: &Session,
         select: &str,
         decoder: &mut CopyDecoder,
+        gathered: &mut Gathered,
     ) -> Result<CopySummary> {
         let mut stream = session.copy_out(select).await?;
         while let Some(bytes) = stream.next().await? {
@@ -50,13 +52,20 @@ impl Reading<'_> {
             decoder.push(&bytes)?;
             self.tried.received(self.counters, 0, bytes.len() as u64);
             drop(bytes);
+            // Those of one block at a time: a whole batch's would be many small allocations.
+            gathered.add(decoder.take_exceptions())?;
             while permit.is_some() && self.send_batch(decoder, &permit).await? {}
             while decoder.is_batch_ready() {
                 self.send_batch(decoder, &None).await?;
             }
         }
         while self.send_batch(decoder, &None).await? {}
+        gathered.add(decoder.take_exceptions())?;
         let summary = decoder.finish()?;
+        if summary.exceptions != gathered.count() {
+            let message = "exceptions were counted that were not gathered";
+            return Err(Error::new(ErrorKind::Internal, message));
+        }
         self.feed.send(Feed::End).await.map_err(|_| stopped())?;
         Ok(summary)
     }
@@ -85,6 +94,19 @@ impl Reading<'_> {
         self.feed.send(feed).await.map_err(|_| stopped())?;
         Ok(true)
     }
+}
+
+/// Sends batches that are there already, and their end.
+pub(crate) async fn feed_all(
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    feed: mpsc::Sender<Feed>,
+) -> Result<()> {
+    for batch in batches {
+        feed.send(Feed::Batch(batch?, None))
+            .await
+            .map_err(|_| stopped())?;
+    }
+    feed.send(Feed::End).await.map_err(|_| stopped())
 }
 
 /// The other stage ended first; its own error is the one that counts.

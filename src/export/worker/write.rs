@@ -10,7 +10,7 @@ use arrow_schema::SchemaRef;
 use tokio::sync::mpsc;
 
 use super::read::Feed;
-use super::{TableWork, Tried, Work};
+use super::{TableWork, Tried, Work, exceptions};
 use crate::chunk::Chunk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::progress::TableCounters;
@@ -71,6 +71,21 @@ impl ObjectTask {
             counters: Arc::clone(&table.counters),
             tried,
         })
+    }
+
+    /// The object of the chunk's exceptions.
+    pub(crate) fn of_exceptions(
+        work: &Work,
+        table: &TableWork,
+        chunk: &Chunk,
+        tried: Tried,
+    ) -> Result<Self> {
+        let schema = exceptions::schema();
+        let mut task = Self::new(work, table, chunk, tried)?;
+        task.key = layout::exceptions_key(chunk, table.epoch);
+        task.parquet.sorted_by = schema.index_of("row").ok();
+        task.schema = schema;
+        Ok(task)
     }
 
     /// Encodes and uploads until the feed ends.

@@ -1,6 +1,7 @@
 //! Scenarios over the manifest, and the small datasets that they share.
 
 mod ending;
+mod exceptions;
 mod fold;
 mod liveness;
 mod random;
@@ -183,6 +184,8 @@ fn chunk_entry(dataset: &Dataset, id: u32) -> ChunkEntry {
         copy_bytes: 9,
         digest: "0".repeat(32),
         null_counts: vec![1],
+        exceptions: None,
+        restated: 0,
         started_at: at(2),
         wall_ms: 1,
         attempts: 1,

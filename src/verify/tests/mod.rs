@@ -226,6 +226,8 @@ fn entry_of(chunk: &Chunk, bytes: &Bytes, batch: &RecordBatch) -> ChunkEntry {
         copy_bytes: 9,
         digest: digest_of(batch).to_string(),
         null_counts: nulls.collect(),
+        exceptions: None,
+        restated: 0,
         started_at: DateTime::UNIX_EPOCH,
         wall_ms: 1,
         attempts: 1,

@@ -114,6 +114,7 @@ impl<'a> Dataset<'a> {
     /// The names of the data objects that a listing shows.
     pub(crate) fn parts(&self) -> BTreeSet<String> {
         let keys = self.root.list(&self.folder).into_keys();
+        let keys = keys.filter(|key| !key.contains("/_exceptions/"));
         let names = keys.filter_map(|key| key.rsplit_once('/').map(|(_, name)| name.to_owned()));
         names.filter(|name| name.starts_with("part-")).collect()
     }
