@@ -101,8 +101,8 @@ pub(crate) async fn list_exceptions(root: &Root) -> Result<Vec<ObjectInfo>> {
 
 /// The committed chunks whose objects are gone or hold other bytes, in order.
 ///
-/// A listing of each folder; then, for what it does not confirm by size and entity tag, a HEAD each, and for
-/// an object of the right size under another tag, a full read and its SHA-256.
+/// A listing of each folder; then, for what it does not confirm by size and entity tag, a HEAD
+/// each, and for an object of the right size under another tag, a full read and its SHA-256.
 ///
 /// # Errors
 ///

@@ -121,9 +121,9 @@ const TABLES: [Table; 10] = [
     Table {
         name: "as_text",
         sql: "CREATE DOMAIN short AS text CHECK (length(VALUE) < 20); \
-              CREATE TABLE as_text AS SELECT i, i::numeric / 7 AS a, i * interval '1 day 1 second' AS b, \
-              ARRAY[i, NULL, i + 1] AS c, int4range(i, i + 10) AS d, ('v' || i)::short AS e, \
-              point(i, 0.5) AS f FROM generate_series(1, 5000) i",
+              CREATE TABLE as_text AS SELECT i, i::numeric / 7 AS a, ('v' || i)::tsvector AS b, \
+              ARRAY[('v' || i)::tsvector, NULL] AS c, ('(' || i || ',1)')::tid AS d, \
+              ('v' || i)::short AS e, ('v' || i)::tsquery AS f FROM generate_series(1, 5000) i",
         columns: &[
             ("i", Number),
             ("a", Text),

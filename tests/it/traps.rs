@@ -240,7 +240,10 @@ fn settings_of_role_and_database_change_nothing() {
         name = database.name()
     ));
     let root = TempRoot::new();
-    export(&database, "t", &root, &[]);
+    // As text: there the settings would have a say.
+    let as_text = ["i", "x", "b", "r"].map(|column| format!("{column}=text"));
+    let as_text: Vec<&str> = as_text.iter().flat_map(|map| ["--map", map]).collect();
+    export(&database, "t", &root, &as_text);
     use arrow_array::cast::AsArray;
     let batch = &read_rows(&root, "public/t")[0];
     let text = |column: usize| batch.column(column).as_string::<i32>().value(0).to_owned();
@@ -269,9 +272,30 @@ fn bytes_that_are_no_utf8_stop_with_the_column() {
             .arg(root.path()),
         crate::scenario::LIMIT,
     );
-    database.execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
     let outcome = outcome.expect_code(8);
     assert!(outcome.stderr.contains("note"), "{}", outcome.stderr);
+
+    let root = TempRoot::new();
+    let raw = crate::rig::run(
+        crate::rig::pgsluice()
+            .args([
+                "export",
+                "--from",
+                &dsn,
+                "--table",
+                "t",
+                "--map",
+                "note=binary",
+                "--to",
+            ])
+            .arg(root.path()),
+        crate::scenario::LIMIT,
+    );
+    database.execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
+    raw.expect_code(0);
+    use arrow_array::cast::AsArray;
+    let batch = &read_rows(&root, "public/t")[0];
+    assert_eq!(batch.column(1).as_binary::<i32>().value(1), b"\xff");
 }
 
 #[test]

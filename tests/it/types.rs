@@ -83,6 +83,10 @@ pub(crate) fn export_all(corpus: &Corpus, profile: Profile, root: &TempRoot) {
         .args(["--chunk-rows", "1000", "--quiet"])
         .args(tables);
     run(&mut export, LIMIT * 3).expect_code(0);
+    // The objects alone lead to the hash of what the server sent.
+    let mut verify = pgsluice();
+    verify.args(["verify", &root.url(), "--quiet"]);
+    run(&mut verify, LIMIT * 3).expect_code(0);
 }
 
 /// What is wrong with a table's dataset.

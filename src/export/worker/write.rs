@@ -55,6 +55,8 @@ impl ObjectTask {
             .filter(|_| relation.ordered && is_key_range(chunk));
         let sorted_by =
             sorted.and_then(|key| table.schema.columns.iter().position(|c| &c.name == key));
+        let mut metadata = describe(work, table, chunk)?;
+        metadata.extend(geo::file_metadata(&table.mapping));
         Ok(Self {
             root: table.root.clone(),
             key: layout::object_key(chunk, table.epoch),
@@ -63,7 +65,7 @@ impl ObjectTask {
                 compression: work.options.compression,
                 row_group_bytes: work.options.row_group_bytes,
                 sorted_by,
-                metadata: describe(work, table, chunk)?,
+                metadata,
             },
             part_bytes: work.options.part_bytes,
             always: chunk.id.0 == 0,
@@ -84,6 +86,7 @@ impl ObjectTask {
         let mut task = Self::new(work, table, chunk, tried)?;
         task.key = layout::exceptions_key(chunk, table.epoch);
         task.parquet.sorted_by = schema.index_of("row").ok();
+        task.parquet.metadata = describe(work, table, chunk)?;
         task.schema = schema;
         Ok(task)
     }
@@ -240,5 +243,5 @@ fn describe(work: &Work, table: &TableWork, chunk: &Chunk) -> Result<Vec<(String
     let pairs = pairs
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value));
-    Ok(pairs.chain(geo::file_metadata(&table.mapping)).collect())
+    Ok(pairs.collect())
 }
