@@ -46,11 +46,7 @@ fn encode(mapping: &TableMapping, batches: &[RecordBatch], mut each: impl FnMut(
 fn digest(mapping: &TableMapping, batches: &[RecordBatch]) -> WireDigest {
     let mut digest = WireDigest::default();
     encode(mapping, batches, |rows, ends| {
-        let mut start = 0;
-        for end in ends {
-            digest.add_row(&rows[start..*end as usize]);
-            start = *end as usize;
-        }
+        digest.add_rows(rows, ends);
     });
     digest
 }

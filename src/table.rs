@@ -120,6 +120,26 @@ pub struct Column {
     pub collation: Option<String>,
 }
 
+impl Column {
+    /// A nullable column of which nothing but its name and type is known: for codecs that work
+    /// without a catalog.
+    #[must_use]
+    pub fn new(name: impl Into<String>, pg_type: PgType) -> Self {
+        Self {
+            name: name.into(),
+            attnum: 1,
+            pg_type,
+            type_name: String::new(),
+            base_type: None,
+            type_oid: 0,
+            typmod: -1,
+            not_null: false,
+            generated: false,
+            collation: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -59,16 +59,8 @@ pub(crate) fn columns(types: &[(&str, PgType, bool)]) -> Vec<Column> {
     types
         .iter()
         .map(|(name, pg_type, not_null)| Column {
-            name: (*name).to_owned(),
-            attnum: 1,
-            pg_type: pg_type.clone(),
-            type_name: (*name).to_owned(),
-            base_type: None,
-            type_oid: 0,
-            typmod: -1,
             not_null: *not_null,
-            generated: false,
-            collation: None,
+            ..Column::new(*name, pg_type.clone())
         })
         .collect()
 }

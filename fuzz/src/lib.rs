@@ -95,11 +95,7 @@ impl Encoded {
         here.sort_by_key(|one| (one.row, one.column));
         let digest = &mut self.digest;
         let encoded = encoder.encode(&batch, &here, |rows, ends| {
-            let mut start = 0;
-            for end in ends {
-                digest.add_row(&rows[start..*end as usize]);
-                start = *end as usize;
-            }
+            digest.add_rows(rows, ends);
         });
         encoded.expect("what was decoded can be encoded");
         self.rows = end;

@@ -20,18 +20,7 @@ pub fn columns(source: &mut Source<'_>) -> Vec<Column> {
     (0..count)
         .map(|index| {
             let pg_type = pg_type(source, DEPTH);
-            Column {
-                name: format!("c{index}"),
-                attnum: index as i16 + 1,
-                pg_type,
-                type_name: "a type".to_owned(),
-                base_type: None,
-                type_oid: 1,
-                typmod: -1,
-                not_null: false,
-                generated: false,
-                collation: None,
-            }
+            Column::new(format!("c{index}"), pg_type)
         })
         .collect()
 }

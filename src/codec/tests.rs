@@ -52,11 +52,7 @@ fn through_parquet(mapping: &TableMapping, batches: &[RecordBatch]) -> Vec<Recor
 fn digest(mapping: &TableMapping, batch: &RecordBatch, exceptions: &[Exception]) -> WireDigest {
     let mut digest = WireDigest::default();
     let encoded = CopyEncoder::new(mapping).encode(batch, exceptions, |bytes, ends| {
-        let mut start = 0;
-        for end in ends.iter().map(|end| *end as usize) {
-            digest.add_row(&bytes[start..end]);
-            start = end;
-        }
+        digest.add_rows(bytes, ends);
     });
     encoded.unwrap();
     digest

@@ -28,6 +28,20 @@ impl WireDigest {
         self.0 = self.0.wrapping_add(xxh3_128(row));
     }
 
+    /// Adds rows that lie end to end, as [`CopyEncoder`](super::CopyEncoder) hands them over:
+    /// `ends` are where each ends.
+    ///
+    /// # Panics
+    ///
+    /// When these are not in order or lie beyond the rows: a bug in the caller.
+    pub fn add_rows(&mut self, rows: &[u8], ends: &[u32]) {
+        let mut start = 0;
+        for end in ends.iter().map(|end| *end as usize) {
+            self.add_row(&rows[start..end]);
+            start = end;
+        }
+    }
+
     /// Takes one row that was added out again, and adds another for it.
     pub(super) fn replace_row(&mut self, added: &[u8], instead: &[u8]) {
         self.0 = self

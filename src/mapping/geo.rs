@@ -56,18 +56,7 @@ mod tests {
     fn geo(types: &[(&str, PgType)]) -> Option<(String, Value)> {
         let columns: Vec<_> = types
             .iter()
-            .map(|(name, pg_type)| Column {
-                name: (*name).to_owned(),
-                attnum: 1,
-                pg_type: pg_type.clone(),
-                type_name: String::new(),
-                base_type: None,
-                type_oid: 0,
-                typmod: -1,
-                not_null: false,
-                generated: false,
-                collation: None,
-            })
+            .map(|(name, pg_type)| Column::new(*name, pg_type.clone()))
             .collect();
         let mapping = map_table(&columns, &MappingOptions::default()).unwrap();
         let (key, value) = file_metadata(&mapping)?;

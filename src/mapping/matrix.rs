@@ -99,18 +99,7 @@ impl Landing {
 
 /// A column of the type, mapped as any table's.
 fn mapped(pg_type: PgType, options: &MappingOptions) -> Result<ColumnMapping> {
-    let column = Column {
-        name: COLUMN.to_owned(),
-        attnum: 1,
-        pg_type,
-        type_name: String::new(),
-        base_type: None,
-        type_oid: 0,
-        typmod: -1,
-        not_null: false,
-        generated: false,
-        collation: None,
-    };
+    let column = Column::new(COLUMN, pg_type);
     let mut mapping = map_table(&[column], options)?;
     let none = || Error::new(ErrorKind::Internal, "a column was mapped to none");
     mapping.columns.pop().ok_or_else(none)

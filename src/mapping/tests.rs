@@ -7,16 +7,8 @@ use crate::pg_type::{TextReason, TypeRef};
 
 fn column(name: &str, pg_type: PgType) -> Column {
     Column {
-        name: name.to_owned(),
-        attnum: 1,
-        pg_type,
         type_name: "a type".to_owned(),
-        base_type: None,
-        type_oid: 0,
-        typmod: -1,
-        not_null: false,
-        generated: false,
-        collation: None,
+        ..Column::new(name, pg_type)
     }
 }
 

@@ -5,16 +5,9 @@ use crate::pg_type::{Attribute, PgType, TypeRef};
 
 fn column_named(name: &str) -> Column {
     Column {
-        name: name.into(),
-        attnum: 1,
-        pg_type: PgType::Int4,
         type_name: "integer".into(),
-        base_type: None,
         type_oid: 23,
-        typmod: -1,
-        not_null: false,
-        generated: false,
-        collation: None,
+        ..Column::new(name, PgType::Int4)
     }
 }
 

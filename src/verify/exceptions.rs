@@ -106,18 +106,7 @@ mod tests {
     use crate::table::Column;
 
     fn exceptions() -> Exceptions {
-        let column = Column {
-            name: "at".into(),
-            attnum: 1,
-            pg_type: PgType::Timestamp,
-            type_name: "timestamp".into(),
-            type_oid: 1114,
-            base_type: None,
-            typmod: -1,
-            not_null: false,
-            generated: false,
-            collation: None,
-        };
+        let column = Column::new("at", PgType::Timestamp);
         let mapping = map_table(&[column], &MappingOptions::default()).unwrap();
         Exceptions::new(ChunkId(3), Arc::new(mapping))
     }

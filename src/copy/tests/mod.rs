@@ -16,26 +16,11 @@ use crate::mapping::{MappingOptions, TableMapping, map_table};
 use crate::pg_type::{NumericModifier, PgType, TextReason};
 use crate::table::Column;
 
-fn column(name: &str, pg_type: PgType) -> Column {
-    Column {
-        name: name.to_owned(),
-        attnum: 1,
-        pg_type,
-        type_name: name.to_owned(),
-        base_type: None,
-        type_oid: 0,
-        typmod: -1,
-        not_null: false,
-        generated: false,
-        collation: None,
-    }
-}
-
 fn mapping(types: &[PgType]) -> TableMapping {
     let columns: Vec<_> = types
         .iter()
         .enumerate()
-        .map(|(index, pg_type)| column(&format!("c{index}"), pg_type.clone()))
+        .map(|(index, pg_type)| Column::new(format!("c{index}"), pg_type.clone()))
         .collect();
     map_table(&columns, &MappingOptions::default()).unwrap()
 }

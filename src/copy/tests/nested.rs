@@ -51,11 +51,7 @@ fn encode_all(mapping: &TableMapping, decoded: &Decoded) -> (Vec<u8>, WireDigest
         here.sort_by_key(|one| one.row);
         let encoded = encoder.encode(batch, &here, |bytes, ends| {
             wire.bytes.extend_from_slice(bytes);
-            let mut start = 0;
-            for end in ends.iter().map(|end| *end as usize) {
-                digest.add_row(&bytes[start..end]);
-                start = end;
-            }
+            digest.add_rows(bytes, ends);
         });
         encoded.unwrap();
         first = rows.end;

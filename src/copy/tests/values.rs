@@ -187,7 +187,7 @@ fn a_character_split_between_two_values_is_not_utf8() {
 
 #[test]
 fn null_in_a_not_null_column_is_an_error() {
-    let mut id = column("id", PgType::Int8);
+    let mut id = Column::new("id", PgType::Int8);
     id.not_null = true;
     let mapping = map_table(&[id], &crate::mapping::MappingOptions::default()).unwrap();
     let mut wire = WireRows::new();

@@ -57,16 +57,9 @@ fn schema() -> TableSchema {
         kind: RelationKind::Table,
         primary_key: Vec::new(),
         columns: vec![Column {
-            name: "id".into(),
-            attnum: 1,
-            pg_type: crate::pg_type::PgType::Int8,
             type_name: "bigint".into(),
-            base_type: None,
             type_oid: 20,
-            typmod: -1,
-            not_null: false,
-            generated: false,
-            collation: None,
+            ..Column::new("id", crate::pg_type::PgType::Int8)
         }],
         relations: vec![Relation {
             name: name(),

@@ -42,16 +42,10 @@ fn name() -> TableName {
 
 fn schema() -> TableSchema {
     let column = |attnum, name: &str, pg_type, type_name: &str| Column {
-        name: name.into(),
         attnum,
-        pg_type,
         type_name: type_name.into(),
         type_oid: 20,
-        base_type: None,
-        typmod: -1,
-        not_null: false,
-        generated: false,
-        collation: None,
+        ..Column::new(name, pg_type)
     };
     TableSchema {
         name: name(),
@@ -190,11 +184,7 @@ fn object(batch: &RecordBatch, metadata: &[(&str, &str)]) -> Bytes {
 fn digest_of(batch: &RecordBatch) -> WireDigest {
     let mut digest = WireDigest::default();
     let encoded = CopyEncoder::new(&mapping()).encode(batch, &[], |rows, ends| {
-        let mut start = 0;
-        for end in ends {
-            digest.add_row(&rows[start..*end as usize]);
-            start = *end as usize;
-        }
+        digest.add_rows(rows, ends);
     });
     encoded.unwrap();
     digest

@@ -83,11 +83,7 @@ fn assert_reversible(codec: &Codec, values: &[Option<Vec<u8>>]) -> Result<Decode
     let mut encoded = Vec::new();
     let mut encoder = CopyEncoder::new(&mapping_of(codec));
     let each = |bytes: &[u8], ends: &[u32]| {
-        let mut start = 0;
-        for end in ends {
-            digest.add_row(&bytes[start..*end as usize]);
-            start = *end as usize;
-        }
+        digest.add_rows(bytes, ends);
         encoded.extend_from_slice(bytes);
     };
     encoder
