@@ -366,10 +366,7 @@ fn new_decoder(table: &TableWork, chunk: &Chunk, options: &ExportOptions) -> Cop
 pub(crate) fn select_list(schema: &TableSchema, mapping: &TableMapping) -> Vec<sql::SelectColumn> {
     let columns = schema.columns.iter().zip(&mapping.columns);
     columns
-        .map(|(column, mapped)| sql::SelectColumn {
-            name: column.name.clone(),
-            as_text: mapped.select == SelectAs::Text,
-        })
+        .map(|(column, mapped)| sql::SelectColumn::of(column, mapped.select == SelectAs::Text))
         .collect()
 }
 

@@ -75,7 +75,7 @@ pub struct ColumnMapping {
 pub enum SelectAs {
     /// As it is: the type's own binary form arrives.
     Native,
-    /// Cast to `pg_catalog.text`, under the pinned session settings.
+    /// As its type's output function writes it, under the pinned session settings.
     Text,
 }
 

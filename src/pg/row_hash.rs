@@ -73,7 +73,7 @@ pub(crate) async fn sent_columns(
     let sent = columns.iter().map(|wanted| {
         let name = quote_ident(&wanted.name);
         if wanted.as_text {
-            let text = format!("pg_catalog.textsend({name}::pg_catalog.text)");
+            let text = format!("pg_catalog.textsend({})", wanted.text());
             return Ok(SentColumn(text));
         }
         let known = found.iter().find(|(found, ..)| *found == wanted.name);

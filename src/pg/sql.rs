@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use crate::chunk::{PlannedRelation, Range};
-use crate::table::TableName;
+use crate::table::{Column, TableName};
 
 /// One column of a SELECT list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,32 @@ pub(crate) struct SelectColumn {
     pub(crate) name: String,
     /// Whether PostgreSQL's own text is asked for.
     pub(crate) as_text: bool,
+    /// Whether it is `xml`.
+    pub(crate) is_xml: bool,
+}
+
+impl SelectColumn {
+    /// A column as it is, or as text.
+    pub(crate) fn of(column: &Column, as_text: bool) -> Self {
+        let base_type = column.base_type.as_ref().unwrap_or(&column.type_name);
+        Self {
+            name: column.name.clone(),
+            as_text,
+            is_xml: base_type == "xml",
+        }
+    }
+
+    /// The column's own text: what its type's output function writes. A cast to text can be
+    /// anyone's function (`CREATE CAST`), or say another thing than the output function does, as
+    /// `bpchar`'s and `inet`'s. But `xml_out` leaves out the declaration, which the cast keeps.
+    pub(crate) fn text(&self) -> String {
+        let name = quote_ident(&self.name);
+        if self.is_xml {
+            return format!("{name}::pg_catalog.text");
+        }
+        // `IS NULL` is true of a composite of NULLs; this is not.
+        format!("CASE pg_catalog.num_nulls({name}) WHEN 0 THEN pg_catalog.format('%s', {name}) END")
+    }
 }
 
 /// `"name"`, with inner quotes doubled. A NUL cannot come from a catalog.
@@ -103,7 +129,7 @@ pub(super) fn copy_statement(select: &str) -> String {
 fn select_item(column: &SelectColumn) -> String {
     let name = quote_ident(&column.name);
     if column.as_text {
-        format!("{name}::pg_catalog.text AS {name}")
+        format!("{} AS {name}", column.text())
     } else {
         name
     }
@@ -137,6 +163,7 @@ mod tests {
         SelectColumn {
             name: name.into(),
             as_text,
+            is_xml: false,
         }
     }
 
@@ -150,7 +177,8 @@ mod tests {
         let columns = [column("k", false), column("a\"b", true)];
         assert_eq!(
             chunk_select(&relation(true), &range, &columns, Some("x > 1 -- note")),
-            "SELECT \"k\", \"a\"\"b\"::pg_catalog.text AS \"a\"\"b\" FROM ONLY \"s\"\"x\".\"t;--\" \
+            "SELECT \"k\", CASE pg_catalog.num_nulls(\"a\"\"b\") WHEN 0 THEN \
+             pg_catalog.format('%s', \"a\"\"b\") END AS \"a\"\"b\" FROM ONLY \"s\"\"x\".\"t;--\" \
              WHERE (\"k\" >= '-9223372036854775808'::pg_catalog.int8 AND \
              \"k\" < '7'::pg_catalog.int8) AND (\nx > 1 -- note\n) ORDER BY \"k\""
         );

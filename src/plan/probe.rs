@@ -111,14 +111,17 @@ pub(crate) async fn plan_table(
 }
 
 /// Functions whose value differs from one chunk's transaction to the next.
-const MOVING_CALLS: [&str; 7] = [
+const MOVING_CALLS: [&str; 10] = [
     "now",
     "clock_timestamp",
     "statement_timestamp",
     "transaction_timestamp",
     "timeofday",
     "random",
+    "random_normal",
     "gen_random_uuid",
+    "uuidv4",
+    "uuidv7",
 ];
 /// The same, as words of SQL that take no parentheses.
 const MOVING_WORDS: [&str; 5] = [
@@ -128,6 +131,9 @@ const MOVING_WORDS: [&str; 5] = [
     "localtime",
     "localtimestamp",
 ];
+
+/// Literals that the server reads by its clock.
+const MOVING_LITERALS: [&str; 4] = ["'now'", "'today'", "'tomorrow'", "'yesterday'"];
 
 /// Every chunk, and every run that resumes, has a transaction and so a clock of its own. Finds
 /// what people write; a function that hides a clock is not found.
@@ -139,11 +145,20 @@ fn refuse_moving(filter: &str) -> Result<()> {
         ErrorKind::Config,
         format!("--where uses {word}, which differs from chunk to chunk"),
     )
-    .with_advice("give a literal instead, such as timestamptz '2026-01-31 00:00+00'"))
+    .with_advice(
+        "give a literal instead, such as timestamptz '2026-01-31 00:00+00'; where 'now' or its \
+         like is meant as plain text, write $$now$$",
+    ))
 }
 
 fn moving_word(filter: &str) -> Option<String> {
     let filter = filter.to_ascii_lowercase();
+    let literal = MOVING_LITERALS
+        .iter()
+        .find(|literal| filter.contains(**literal));
+    if let Some(literal) = literal {
+        return Some((*literal).to_owned());
+    }
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut rest = filter.as_str();
     while let Some(start) = rest.find(is_word) {

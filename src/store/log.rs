@@ -32,6 +32,10 @@ pub(crate) enum Appended {
     Exists(Bytes),
 }
 
+/// The largest entry that is read: 128 MiB. The largest that are written hold 1,000 chunks of 1,600
+/// columns, each with its NULLs counted: less than 40 MB.
+const MAX_ENTRY_BYTES: u64 = 128 << 20;
+
 impl AppendLog {
     pub(crate) fn new(root: Root) -> Self {
         Self { root }
@@ -43,7 +47,7 @@ impl AppendLog {
     ///
     /// The store's, classified.
     pub(crate) async fn read(&self, seq: u64) -> Result<Option<Bytes>> {
-        self.root.get(&log_key(seq)).await
+        self.root.get_small(&log_key(seq), MAX_ENTRY_BYTES).await
     }
 
     /// Writes entry `seq` unless it is there. Every answer of the store but a plain success is

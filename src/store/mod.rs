@@ -164,6 +164,31 @@ impl Root {
         Ok(found.map(|(_, bytes)| bytes))
     }
 
+    /// As [`Root::get`], of an object of at most `most` bytes: a larger one is not read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Root::get`]; [`ErrorKind::Conflict`] for a larger one.
+    pub(crate) async fn get_small(&self, key: &str, most: u64) -> Result<Option<Bytes>> {
+        let path = self.path(key)?;
+        let read = async {
+            let found = self.store.get(&path).await?;
+            match found.meta.size <= most {
+                true => found.bytes().await.map(Some),
+                false => Ok(None),
+            }
+        };
+        match self.absent_is_none("read", key, read.await)? {
+            Some(Some(bytes)) => Ok(Some(bytes)),
+            Some(None) => Err(Error::new(
+                ErrorKind::Conflict,
+                format!("{}/{key} is larger than pgsluice writes it", self.url()),
+            )
+            .with_advice("something else wrote it: export to a fresh root")),
+            None => Ok(None),
+        }
+    }
+
     /// An object's description and its last `most` bytes (all of it when it is smaller).
     ///
     /// # Errors

@@ -177,10 +177,7 @@ impl<'a> Comparison<'a> {
         };
         let columns = schema.columns.iter().zip(&mapping.columns);
         let columns: Vec<SelectColumn> = columns
-            .map(|(column, mapped)| SelectColumn {
-                name: column.name.clone(),
-                as_text: mapped.select == SelectAs::Text,
-            })
+            .map(|(column, mapped)| SelectColumn::of(column, mapped.select == SelectAs::Text))
             .collect();
         sent_columns(keeper.session(), now.oid, &columns)
             .await

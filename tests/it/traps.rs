@@ -253,6 +253,32 @@ fn settings_of_role_and_database_change_nothing() {
     assert_eq!(text(4), r#"["2026-01-01 12:00:00+00",)"#);
 }
 
+/// Text is what a type's output function writes. A cast to text can be anyone's function.
+#[test]
+fn a_cast_to_text_that_says_another_thing_is_not_asked() {
+    let database = Database::create("casts");
+    database.execute(
+        "CREATE TYPE note AS (a int, b tsvector);
+         CREATE FUNCTION redacted(note) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'gone'$$;
+         CREATE CAST (note AS text) WITH FUNCTION redacted(note) AS ASSIGNMENT;
+         CREATE TABLE t (id int PRIMARY KEY, n note, h boolean);
+         INSERT INTO t VALUES (1, '(7,x)', true), (2, '(,)', false), (3, NULL, NULL)",
+    );
+    let root = TempRoot::new();
+    export(&database, "t", &root, &["--map", "h=text"]);
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
+    let batch = &read_rows(&root, "public/t")[0];
+    let shown = |column: usize| -> Vec<Option<String>> {
+        let texts = batch.column(column).as_string::<i32>();
+        let text = |row| texts.is_valid(row).then(|| texts.value(row).to_owned());
+        (0..3).map(text).collect()
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(shown(1), [some("(7,'x')"), some("(,)"), None]);
+    assert_eq!(shown(2), [some("t"), some("f"), None]);
+}
+
 #[test]
 fn bytes_that_are_no_utf8_stop_with_the_column() {
     let database = Database::create("ascii");

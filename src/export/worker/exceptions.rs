@@ -152,7 +152,9 @@ impl Gathered {
             for value in &self.values[from..from + group] {
                 answers.push(session.text_of(types[value.column], &value.wire));
             }
-            let texts = try_join_all(answers).await?;
+            let named = &columns[self.values[from].column].name;
+            let texts = try_join_all(answers).await;
+            let texts = texts.map_err(|error| without_text(error, named))?;
             for (number, text) in texts.into_iter().enumerate() {
                 self.take_bytes(text.len())?;
                 self.values[from + number].text = text.into_boxed_str();
@@ -220,6 +222,18 @@ impl Gathered {
             Some((row, value))
         })
     }
+}
+
+/// The server gives no text of a value that it holds: it is no UTF-8, or part of it is of a domain
+/// whose CHECK came later and does not admit it.
+fn without_text(error: Error, column: &str) -> Error {
+    let message = format!(
+        "column {column:?}, or one of the next, holds an exception of which the server gives no text"
+    );
+    Error::new(error.kind(), message)
+        .with_retryable(error.is_retryable())
+        .with_advice("read the column as text, with --map COLUMN=text, or leave it out")
+        .with_source(error)
 }
 
 /// Seven bits a byte, the lowest first; the high bit says that more follow.
