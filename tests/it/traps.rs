@@ -235,7 +235,7 @@ fn settings_of_role_and_database_change_nothing() {
          INSERT INTO t VALUES (1, '1 mon 2 days 03:04:05', '{{0.1}}', '{{\\\\x00ff}}', '[2026-01-01 12:00+00,)');
          ALTER DATABASE {name} SET DateStyle = 'German'; ALTER DATABASE {name} SET IntervalStyle = 'iso_8601';
          ALTER DATABASE {name} SET TimeZone = 'Asia/Kolkata'; ALTER DATABASE {name} SET extra_float_digits = -15;
-         ALTER DATABASE {name} SET bytea_output = 'escape'; ALTER DATABASE {name} SET statement_timeout = '50ms';
+         ALTER DATABASE {name} SET bytea_output = 'escape'; ALTER DATABASE {name} SET statement_timeout = '500ms';
          ALTER DATABASE {name} SET search_path = 'public'",
         name = database.name()
     ));
