@@ -20,19 +20,28 @@ async fn a_sound_dataset_has_no_findings_and_every_chunk_is_proven() {
 async fn a_missing_and_an_extra_object_are_found() {
     let made = Made::sound().await;
     made.root.delete(&made.key(1)).await.unwrap();
-    for stray in ["part-00000009-whole-e1.parquet", "other.parquet", "part-x"] {
+    let strays = [
+        "part-00000009-whole-e1.parquet",
+        "other.parq",
+        "id=7/part-1.parquet",
+        "sub/deep/copy",
+    ];
+    for stray in strays {
         made.root
             .put(stray, Bytes::from_static(b"x"))
             .await
             .unwrap();
     }
     // What readers pass over is nobody's business.
-    made.root
-        .put("notes.txt", Bytes::from_static(b"x"))
-        .await
-        .unwrap();
+    for hidden in ["_notes.txt", ".part-1.parquet.crc", "sub/_old/part-1.parquet"] {
+        made.root
+            .put(hidden, Bytes::from_static(b"x"))
+            .await
+            .unwrap();
+    }
     for verdict in [made.verdict().await, made.quick().await] {
         let expected = [
+            FindingKind::ObjectExtra,
             FindingKind::ObjectExtra,
             FindingKind::ObjectExtra,
             FindingKind::ObjectExtra,
