@@ -247,6 +247,10 @@ fn log_findings(audit: &LogAudit) -> Vec<Finding> {
         Finding::error(kind, one_line(&fault.error)).of_object(&fault.key)
     });
     let mut findings: Vec<_> = faults.collect();
+    if audit.more_faults > 0 {
+        let message = format!("{} further entries are not as written", audit.more_faults);
+        findings.push(Finding::error(FindingKind::LogDamaged, message));
+    }
     if findings.is_empty() {
         let finding = Finding::error(FindingKind::LogMissing, "there is no manifest log");
         findings.push(finding.of_object(&log_key(1)));

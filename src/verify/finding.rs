@@ -36,7 +36,7 @@ pub enum Severity {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FindingKind {
-    /// A log entry is missing among others.
+    /// A log entry, or a run of them, is missing among others.
     LogMissing,
     /// A log entry holds other bytes than were written.
     LogDamaged,

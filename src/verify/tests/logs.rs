@@ -98,6 +98,42 @@ async fn several_damaged_entries_are_all_told() {
 }
 
 #[tokio::test]
+async fn a_stray_entry_far_behind_the_log_is_one_gap() {
+    let made = Made::sound().await;
+    let stray = 9_999_999_999_999_999_999;
+    for seq in [stray, u64::MAX] {
+        let bytes = Bytes::from_static(b"{}");
+        made.root.put(&log_key(seq), bytes).await.unwrap();
+    }
+    let verdict = made.verdict().await;
+    let expected = [
+        FindingKind::LogMissing,
+        FindingKind::LogDamaged,
+        FindingKind::LogMissing,
+        FindingKind::LogDamaged,
+    ];
+    assert_eq!(errors(&verdict), expected);
+    let gap = &verdict.findings[0];
+    assert_eq!(gap.object, Some(log_key(6)));
+    let range = format!("6 to {}", stray - 1);
+    assert!(gap.message.contains(&range), "{}", gap.message);
+    assert_eq!(verdict.chunks_proven, 3);
+}
+
+#[tokio::test]
+async fn more_faults_than_are_told_are_counted() {
+    let made = Made::sound().await;
+    for seq in 6..=1010 {
+        let bytes = Bytes::from_static(b"{}");
+        made.root.put(&log_key(seq), bytes).await.unwrap();
+    }
+    let verdict = made.quick().await;
+    assert_eq!(errors(&verdict), vec![FindingKind::LogDamaged; 1001]);
+    let message = &verdict.findings[1000].message;
+    assert!(message.starts_with("5 further"), "{message}");
+}
+
+#[tokio::test]
 async fn a_lost_first_entry_does_not_hide_the_dataset() {
     let made = Made::sound().await;
     made.root.delete(&log_key(1)).await.unwrap();
