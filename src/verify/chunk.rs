@@ -182,7 +182,7 @@ impl<'a> ChunkCheck<'a> {
         let held = exceptions.into_held();
         if held.is_none() {
             let message = "its exceptions take too much memory to encode its rows again";
-            let finding = Finding::warning(FindingKind::DigestNotCompared, message);
+            let finding = Finding::error(FindingKind::DigestNotCompared, message);
             self.findings.push(finding.of_chunk(self.entry.chunk));
         }
         held

@@ -265,8 +265,7 @@ fn unfinished(dataset: &Dataset, early: &EarlyFiles) -> Vec<Finding> {
         dataset.committed.len(),
         dataset.chunks_total
     );
-    let warning = Finding::warning(FindingKind::DatasetIncomplete, message);
-    let mut findings = vec![warning];
+    let mut findings = vec![Finding::error(FindingKind::DatasetIncomplete, message)];
     let files = [
         (early.manifest, FindingKind::ManifestEarly, MANIFEST),
         (early.success, FindingKind::SuccessEarly, SUCCESS),

@@ -145,7 +145,7 @@ impl DatasetVerdict {
 }
 
 impl VerifyReport {
-    /// Whether nothing that was found breaks a guarantee.
+    /// Whether all datasets are complete and nothing that was found breaks a guarantee.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.datasets.iter().all(|dataset| dataset.errors() == 0)

@@ -32,7 +32,7 @@ async fn a_manifest_cut_anywhere_is_found() {
 }
 
 #[tokio::test]
-async fn an_unfinished_dataset_is_a_warning_and_its_strays_are_none() {
+async fn an_unfinished_dataset_is_not_sound_and_its_strays_are_no_findings() {
     let mut made = Made::begun().await;
     let chunk = &plan().chunks[0];
     let batch = rows_of(0);
@@ -41,15 +41,18 @@ async fn an_unfinished_dataset_is_a_warning_and_its_strays_are_none() {
         .await;
     made.root.put(&made.key(1), bytes).await.unwrap();
     let verdict = made.verdict().await;
-    assert_eq!(errors(&verdict), []);
-    assert_eq!(verdict.findings[0].kind, FindingKind::DatasetIncomplete);
+    assert_eq!(errors(&verdict), [FindingKind::DatasetIncomplete]);
     assert!(verdict.findings[0].message.starts_with("1 of 3 chunks"));
     assert_eq!((verdict.chunks_proven, verdict.complete), (1, false));
     // Its end files would tell readers that it is complete.
     for key in [MANIFEST, SUCCESS] {
         made.root.put(key, Bytes::from_static(b"{}")).await.unwrap();
     }
-    let expected = [FindingKind::ManifestEarly, FindingKind::SuccessEarly];
+    let expected = [
+        FindingKind::DatasetIncomplete,
+        FindingKind::ManifestEarly,
+        FindingKind::SuccessEarly,
+    ];
     assert_eq!(errors(&made.verdict().await), expected);
 }
 
@@ -146,7 +149,11 @@ async fn a_lost_first_entry_does_not_hide_the_dataset() {
 async fn a_lost_last_entry_makes_the_end_files_early() {
     let made = Made::sound().await;
     made.root.delete(&log_key(5)).await.unwrap();
-    let expected = [FindingKind::ManifestEarly, FindingKind::SuccessEarly];
+    let expected = [
+        FindingKind::DatasetIncomplete,
+        FindingKind::ManifestEarly,
+        FindingKind::SuccessEarly,
+    ];
     assert_eq!(errors(&made.verdict().await), expected);
 }
 
