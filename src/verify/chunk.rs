@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use super::exceptions::Exceptions;
+use super::exceptions::{Exceptions, HeldExceptions};
 use super::finding::{Finding, FindingKind, one_line};
 use super::object::{StoredObject, Work, look_up, read_through};
 use super::rehash::{Rehash, RowHash};
 use super::rows::{RowSums, column_index};
 use crate::chunk::Range;
-use crate::copy::Exception;
 use crate::error::Result;
 use crate::file::{IntegerStatistics, ObjectFooter};
 use crate::manifest::{ChunkEntry, ObjectEntry};
@@ -142,7 +141,7 @@ impl<'a> ChunkCheck<'a> {
             return;
         };
         let held = match &self.entry.exceptions {
-            None => Some(Vec::new()),
+            None => Some(HeldExceptions::default()),
             Some(kept) => {
                 self.read_exceptions(&kept.object, kept.values, &mapping)
                     .await
@@ -159,7 +158,7 @@ impl<'a> ChunkCheck<'a> {
         object: &ObjectEntry,
         values: u64,
         mapping: &Arc<TableMapping>,
-    ) -> Option<Vec<Exception>> {
+    ) -> Option<HeldExceptions> {
         let stored = self.stored(object).await?;
         let rows = match &stored.footer {
             Ok(footer) => footer.summary().rows,
