@@ -100,7 +100,8 @@ What is proven:
   manifest.json and _SUCCESS byte for byte. Every object it names is there with its size and
   SHA-256, and no other. Rows, NULLs and keys are those of the entries, and the rows, encoded as
   PostgreSQL sends them, have the hash that was taken while they arrived.
-  All that does not hold is reported, chunk by chunk; nothing is written.
+  All that does not hold is reported, chunk by chunk; nothing is written. An export that is not
+  complete does not hold, nor does a chunk whose rows cannot be proven.
 
 Examples:
   # One dataset, or all below a folder
@@ -117,8 +118,9 @@ Examples:
   pgsluice verify ./lake --output json | jq '.datasets[].findings[] | {kind, chunk, object}'
 
 Exit codes:
-  0 all holds (warnings at most), 2 usage or configuration, 3 source, 4 storage, 8 something
-  does not hold, 130 stopped.";
+  0 all holds (warnings at most: rows that only --against could not compare), 2 usage or
+  configuration, 3 source, 4 storage, 8 something does not hold, is not finished or could not be
+  proven, 130 stopped.";
 
 pub(crate) const TYPES: &str = "\
 Examples:

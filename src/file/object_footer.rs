@@ -18,6 +18,8 @@ use crate::error::{Error, ErrorKind, Result};
 const BATCH_BYTES: u64 = 4 << 20;
 /// Rows of a batch, at most.
 const MAX_BATCH_ROWS: u64 = 65_536;
+/// What the Parquet crate holds of a value in a list besides it: two levels of 16 bits.
+const LEVEL_BYTES: u64 = 4;
 /// The largest row group that is read: the exporter closes them far below.
 const MAX_ROW_GROUP_BYTES: u64 = 4 << 30;
 
@@ -93,6 +95,17 @@ impl ObjectFooter {
     pub fn largest_row_group_bytes(&self) -> u64 {
         let lengths = self.groups.iter().map(|group| group.end - group.start);
         lengths.max().unwrap_or(0)
+    }
+
+    /// The most values that a row group claims of one column of the file, the parts of lists counted
+    /// one by one. A few bytes can claim any number, and a reader makes room for them.
+    #[must_use]
+    pub fn most_values(&self) -> u64 {
+        let groups = self.metadata.row_groups().iter();
+        let values = groups.flat_map(|group| group.columns().iter().map(|one| one.num_values()));
+        // A negative number is none that can be read.
+        let values = values.map(|values| u64::try_from(values).unwrap_or(u64::MAX));
+        values.max().unwrap_or(0)
     }
 
     /// The value of a key of the file's metadata.
@@ -229,7 +242,13 @@ fn batch_rows(group: &RowGroupMetaData, rows: u64) -> u64 {
             Type::FIXED_LEN_BYTE_ARRAY | Type::INT96 => 16,
             _ => 8,
         };
-        let values = u64::try_from(column.num_values()).unwrap_or(0);
+        // A list's values come with the levels that tell where it begins and ends.
+        let levels = match column.column_descr().max_rep_level() {
+            0 => 0,
+            _ => LEVEL_BYTES,
+        };
+        let width = width + levels;
+        let values = u64::try_from(column.num_values()).unwrap_or(u64::MAX);
         let text = column
             .unencoded_byte_array_data_bytes()
             .unwrap_or_else(|| column.uncompressed_size());

@@ -4,7 +4,7 @@
 //! this goes on. It judges nothing but the log and the two files at its end; objects are
 //! `verify`'s. What is known from a damaged log serves to look on, never to write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -24,6 +24,8 @@ use crate::table::TableSchema;
 
 /// Entries read at once.
 const CONCURRENCY: usize = 32;
+/// Faults that are told one by one; what lies behind them is only counted.
+const MAX_FAULTS: usize = 1000;
 /// `_SUCCESS` is a line; whatever is longer is none.
 const MAX_SUCCESS_BYTES: u64 = 4 << 10;
 
@@ -32,16 +34,19 @@ const MAX_SUCCESS_BYTES: u64 = 4 << 10;
 pub(crate) struct LogAudit {
     /// The fold of all entries before the first fault.
     pub(crate) dataset: Option<Dataset>,
-    /// What is wrong, in the order of the entries. Without any, the fold is whole.
+    /// What is wrong, in the order of the entries: the first thousand faults. Without any, the
+    /// fold is whole.
     pub(crate) faults: Vec<LogFault>,
+    /// Faults behind those.
+    pub(crate) more_faults: u64,
     /// With faults: what the readable entries tell, whether or not they may follow each other.
     pub(crate) known: Known,
 }
 
-/// One entry that is not as it was written.
+/// One entry that is not as it was written, or a run of entries that are missing.
 #[derive(Debug)]
 pub(crate) struct LogFault {
-    /// Its key.
+    /// Its key, or that of the first.
     pub(crate) key: String,
     /// What is wrong with it.
     pub(crate) kind: LogFaultKind,
@@ -120,32 +125,36 @@ impl Known {
     }
 }
 
-/// Reads a whole log, past every fault.
+/// Reads a whole log, past every fault: entry after entry up to the first that is missing, and on
+/// from each later one that the folder lists. What lies between is one gap, however long.
 ///
 /// # Errors
 ///
 /// The store's, where not even the log's folder can be listed.
 pub(crate) async fn audit_log(root: &Root) -> Result<LogAudit> {
     let listed = root.child(LOG_DIR)?.list().await?;
-    // A listing only says how far to look on behind an entry that is missing.
-    let last = listed.iter().filter_map(|object| log_number(&object.key));
-    let last = last.max().unwrap_or(0);
+    // A listing only says where to look on behind an entry that is missing.
+    let listed = listed.iter().filter_map(|object| log_number(&object.key));
+    let listed: BTreeSet<u64> = listed.collect();
     let log = AppendLog::new(root.clone());
-    let reads = stream::iter(1..u64::MAX).map(|seq| {
-        let log = &log;
-        async move { (seq, log.read(seq).await) }
-    });
-    let mut reads = std::pin::pin!(reads.buffered(CONCURRENCY));
     let mut audit = LogAudit {
         dataset: None,
         faults: Vec::new(),
+        more_faults: 0,
         known: Known::default(),
     };
-    while let Some((seq, read)) = reads.next().await {
-        match read {
-            Ok(None) if seq > last => break,
-            read => audit.take(seq, read),
-        }
+    let mut start = 1;
+    while let Some(missing) = audit.take_run(&log, start).await {
+        let Some(&later) = listed.range(missing..).next() else {
+            break;
+        };
+        // One that is listed and yet is not there is a gap by itself.
+        let last = later.saturating_sub(1).max(missing);
+        audit.miss(missing, last);
+        let Some(next) = last.checked_add(1) else {
+            break;
+        };
+        start = next;
     }
     Ok(audit)
 }
@@ -160,18 +169,33 @@ fn log_number(name: &str) -> Option<u64> {
 }
 
 impl LogAudit {
-    fn take(&mut self, seq: u64, read: Result<Option<Bytes>>) {
-        let entry = match read {
-            Ok(Some(bytes)) => Entry::from_bytes(seq, &bytes),
-            Ok(None) => {
-                let message =
-                    format!("manifest log entry {seq} is missing, and later ones are not");
-                let error = Error::new(ErrorKind::Conflict, message);
-                return self.fault(seq, LogFaultKind::Missing, error);
+    /// Takes in the entries from `start` on; gives the first that is not there.
+    async fn take_run(&mut self, log: &AppendLog, start: u64) -> Option<u64> {
+        let reads = stream::iter(start..=u64::MAX);
+        let reads = reads.map(|seq| async move { (seq, log.read(seq).await) });
+        let mut reads = std::pin::pin!(reads.buffered(CONCURRENCY));
+        while let Some((seq, read)) = reads.next().await {
+            match read.transpose() {
+                Some(read) => self.take(seq, read),
+                None => return Some(seq),
             }
-            Err(error) => Err(error),
+        }
+        None
+    }
+
+    /// Notes that the entries from `first` to `last` are missing.
+    fn miss(&mut self, first: u64, last: u64) {
+        let which = match first == last {
+            true => format!("entry {first} is"),
+            false => format!("entries {first} to {last} are"),
         };
-        let entry = match entry {
+        let message = format!("manifest log {which} missing, and later ones are not");
+        let error = Error::new(ErrorKind::Conflict, message);
+        self.fault(first, LogFaultKind::Missing, error);
+    }
+
+    fn take(&mut self, seq: u64, read: Result<Bytes>) {
+        let entry = match read.and_then(|bytes| Entry::from_bytes(seq, &bytes)) {
             Ok(entry) => entry,
             Err(error) => return self.fault(seq, LogFaultKind::Damaged, error),
         };
@@ -191,6 +215,10 @@ impl LogAudit {
     fn fault(&mut self, seq: u64, kind: LogFaultKind, error: Error) {
         if self.faults.is_empty() {
             self.known = self.dataset.clone().map(Known::of).unwrap_or_default();
+        }
+        if self.faults.len() == MAX_FAULTS {
+            self.more_faults += 1;
+            return;
         }
         let key = log_key(seq);
         self.faults.push(LogFault { key, kind, error });

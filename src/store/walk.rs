@@ -1,12 +1,12 @@
-//! Finding datasets below a URL.
+//! Finding datasets below a URL, and what readers find below a dataset.
 //!
 //! Owns the bounded walk over folders. It opens no manifest: a dataset is a folder with a first
 //! log entry, or, that being lost, with objects that are named as a dataset's are.
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::Root;
 use super::layout::{OWN_DIR, log_key, parse_object_key};
+use super::{ObjectInfo, Root};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How deep below the URL datasets are looked for.
@@ -47,6 +47,32 @@ impl Root {
         }
         datasets.sort_by(|a, b| a.prefix.cmp(&b.prefix));
         Ok(datasets)
+    }
+
+    /// Every object at any depth below this root that readers of a folder would take in: none of
+    /// its names begins with `_` or `.`, which they pass over.
+    ///
+    /// # Errors
+    ///
+    /// The store's, classified.
+    pub(crate) async fn list_readable(&self) -> Result<Vec<ObjectInfo>> {
+        let mut listed = self.store.list(Some(&self.prefix));
+        let mut found = Vec::new();
+        while let Some(meta) = listed.next().await {
+            let meta = meta.map_err(|cause| self.failed("list", "", &cause))?;
+            let Some(parts) = meta.location.prefix_match(&self.prefix) else {
+                continue;
+            };
+            let names: Vec<_> = parts.collect();
+            let is_hidden = |name: &str| name.starts_with(['_', '.']);
+            // The folder itself, which some tools make an object, has no names.
+            if names.is_empty() || names.iter().any(|name| is_hidden(name.as_ref())) {
+                continue;
+            }
+            let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+            found.push(self.info(names.join("/"), &meta));
+        }
+        Ok(found)
     }
 
     async fn look(self, descend: bool) -> Result<Look> {

@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use super::exceptions::Exceptions;
+use super::exceptions::{Exceptions, HeldExceptions};
 use super::finding::{Finding, FindingKind, one_line};
 use super::object::{StoredObject, Work, look_up, read_through};
 use super::rehash::{Rehash, RowHash};
 use super::rows::{RowSums, column_index};
 use crate::chunk::Range;
-use crate::copy::Exception;
 use crate::error::Result;
 use crate::file::{IntegerStatistics, ObjectFooter};
 use crate::manifest::{ChunkEntry, ObjectEntry};
@@ -142,7 +141,7 @@ impl<'a> ChunkCheck<'a> {
             return;
         };
         let held = match &self.entry.exceptions {
-            None => Some(Vec::new()),
+            None => Some(HeldExceptions::default()),
             Some(kept) => {
                 self.read_exceptions(&kept.object, kept.values, &mapping)
                     .await
@@ -159,8 +158,8 @@ impl<'a> ChunkCheck<'a> {
         object: &ObjectEntry,
         values: u64,
         mapping: &Arc<TableMapping>,
-    ) -> Option<Vec<Exception>> {
-        let stored = self.stored(object).await?;
+    ) -> Option<HeldExceptions> {
+        let mut stored = self.stored(object).await?;
         let rows = match &stored.footer {
             Ok(footer) => footer.summary().rows,
             Err(error) => {
@@ -175,6 +174,10 @@ impl<'a> ChunkCheck<'a> {
         if self.work.quick {
             return None;
         }
+        // None of its columns is a list.
+        if self.claims_too_much(object, &stored, object.rows) {
+            stored.decodes = false;
+        }
         let exceptions = Exceptions::new(self.entry.chunk, Arc::clone(mapping));
         let exceptions = self
             .through(object, stored, exceptions, Exceptions::take)
@@ -182,7 +185,7 @@ impl<'a> ChunkCheck<'a> {
         let held = exceptions.into_held();
         if held.is_none() {
             let message = "its exceptions take too much memory to encode its rows again";
-            let finding = Finding::warning(FindingKind::DigestNotCompared, message);
+            let finding = Finding::error(FindingKind::DigestNotCompared, message);
             self.findings.push(finding.of_chunk(self.entry.chunk));
         }
         held
@@ -293,8 +296,27 @@ impl<'a> ChunkCheck<'a> {
         }
     }
 
-    async fn read(&mut self, object: &ObjectEntry, stored: StoredObject, fits: bool) {
-        // Rows of other columns are decoded, to find what is wrong with them, but not summed up.
+    /// Whether a footer claims more values of a column than `most`, which it cannot hold.
+    fn claims_too_much(&mut self, object: &ObjectEntry, stored: &StoredObject, most: u64) -> bool {
+        let Ok(claimed) = stored.footer.as_ref().map(ObjectFooter::most_values) else {
+            return false;
+        };
+        if claimed > most {
+            let message = format!(
+                "its footer claims {claimed} values of one column, and at most {most} can be \
+                 there: its rows are not decoded"
+            );
+            self.found(object, FindingKind::ObjectFooter, message);
+        }
+        claimed > most
+    }
+
+    async fn read(&mut self, object: &ObjectEntry, mut stored: StoredObject, fits: bool) {
+        // A row without a value takes one, any other value at least a byte of COPY.
+        let most = self.entry.rows.saturating_add(self.entry.copy_bytes);
+        let fits = fits & !self.claims_too_much(object, &stored, most);
+        // Rows of other columns are hashed only: what they would take is not known.
+        stored.decodes = fits;
         let sums = self.sums.take().filter(|_| fits);
         let key = sums.as_ref().and_then(|sums| sums.key);
         let statistics = stored.footer.as_ref().ok().zip(key);

@@ -21,7 +21,7 @@ use crate::manifest::{
     LogFaultKind, State, audit_files, audit_log, list_exceptions, read_consolidated, totals_of,
 };
 use crate::mapping::{MappingOptions, map_table};
-use crate::store::layout::{MANIFEST, SUCCESS, log_key, parse_object_key};
+use crate::store::layout::{EXCEPTIONS_DIR, MANIFEST, SUCCESS, log_key, parse_object_key};
 use crate::store::{ObjectInfo, Root};
 
 /// Verifies the dataset at a root.
@@ -33,8 +33,10 @@ pub(super) async fn verify_dataset(work: &Arc<Work>, root: &Root) -> Result<Data
     let early = EarlyFiles::look(root).await;
     let audit = audit_log(root).await?;
     let mut dataset = Opened::of(root, audit, early).await?;
-    dataset.find_extra(&root.list().await?);
-    dataset.find_extra(&list_exceptions(root).await?);
+    dataset.find_extra(&root.list_readable().await?);
+    let mut kept = list_exceptions(root).await?;
+    kept.retain(|object| is_named_as_data(&object.key));
+    dataset.find_extra(&kept);
     let subject = dataset.subject(root);
     let entries: Vec<&ChunkEntry> = dataset.known.chunks.values().collect();
     let totals = totals_of(entries.iter().copied());
@@ -186,10 +188,10 @@ impl Opened {
         let named: HashSet<&str> = objects.map(|object| object.key.as_str()).collect();
         let extra = listed.iter().map(|object| object.key.as_str());
         let extra = extra.filter(|key| {
-            let name = key.rsplit('/').next().unwrap_or_default();
-            let is_read = name.starts_with("part-") || name.ends_with(".parquet");
+            let place = format!("{EXCEPTIONS_DIR}/");
+            let name = key.strip_prefix(&place).unwrap_or(key);
             let may_come = !self.complete && parse_object_key(name).is_some();
-            is_read && !may_come && !named.contains(key)
+            !may_come && !named.contains(key)
         });
         let extra = extra.map(|key| {
             let message = "no entry names it, and readers would take it for the dataset's";
@@ -220,6 +222,12 @@ impl Opened {
     }
 }
 
+/// Whether an object beside the data is named as one of the data.
+fn is_named_as_data(key: &str) -> bool {
+    let name = key.rsplit('/').next().unwrap_or_default();
+    name.starts_with("part-") || name.ends_with(".parquet")
+}
+
 /// How the export mapped its types.
 fn mapping_options(config: &ExportConfig) -> MappingOptions {
     MappingOptions {
@@ -239,6 +247,10 @@ fn log_findings(audit: &LogAudit) -> Vec<Finding> {
         Finding::error(kind, one_line(&fault.error)).of_object(&fault.key)
     });
     let mut findings: Vec<_> = faults.collect();
+    if audit.more_faults > 0 {
+        let message = format!("{} further entries are not as written", audit.more_faults);
+        findings.push(Finding::error(FindingKind::LogDamaged, message));
+    }
     if findings.is_empty() {
         let finding = Finding::error(FindingKind::LogMissing, "there is no manifest log");
         findings.push(finding.of_object(&log_key(1)));
@@ -253,8 +265,7 @@ fn unfinished(dataset: &Dataset, early: &EarlyFiles) -> Vec<Finding> {
         dataset.committed.len(),
         dataset.chunks_total
     );
-    let warning = Finding::warning(FindingKind::DatasetIncomplete, message);
-    let mut findings = vec![warning];
+    let mut findings = vec![Finding::error(FindingKind::DatasetIncomplete, message)];
     let files = [
         (early.manifest, FindingKind::ManifestEarly, MANIFEST),
         (early.success, FindingKind::SuccessEarly, SUCCESS),

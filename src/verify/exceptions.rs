@@ -4,6 +4,7 @@
 //! chunk, its column, PostgreSQL's text and its bytes in the COPY tuple. The text is for people;
 //! only the bytes are put back.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -19,14 +20,20 @@ use crate::mapping::TableMapping;
 
 /// Bytes of exceptions that are held of one chunk, at most. One of more is not encoded again.
 const MAX_HELD_BYTES: usize = 256 << 20;
-/// What a held exception takes besides its bytes.
-const OVERHEAD_BYTES: usize = 64;
+/// What an exception takes: its row, and which value it is.
+const PLACE_BYTES: usize = size_of::<(u64, u32)>();
+/// What a distinct value takes besides its bytes.
+const VALUE_BYTES: usize = 128;
 
 /// The exceptions of one chunk, gathered.
 pub(super) struct Exceptions {
     chunk: ChunkId,
     mapping: Arc<TableMapping>,
-    held: Vec<Exception>,
+    /// The index of each distinct value of each column.
+    values_of: Vec<HashMap<Box<[u8]>, u32>>,
+    distinct: u32,
+    /// The row of each exception, and the index of its value.
+    places: Vec<(u64, u32)>,
     held_bytes: usize,
     /// How many there are, held or not.
     pub(super) values: u64,
@@ -37,8 +44,10 @@ impl Exceptions {
     pub(super) fn new(chunk: ChunkId, mapping: Arc<TableMapping>) -> Self {
         Self {
             chunk,
+            values_of: vec![HashMap::new(); mapping.columns.len()],
             mapping,
-            held: Vec::new(),
+            distinct: 0,
+            places: Vec::new(),
             held_bytes: 0,
             values: 0,
         }
@@ -77,22 +86,81 @@ impl Exceptions {
 
     fn hold(&mut self, row: u64, column: usize, wire: &[u8]) {
         self.values += 1;
-        self.held_bytes = self.held_bytes.saturating_add(wire.len() + OVERHEAD_BYTES);
+        let known = self.values_of.get(column).and_then(|of| of.get(wire));
+        let known = known.copied();
+        let value_bytes = known.map_or(wire.len() + VALUE_BYTES, |_| 0);
+        self.held_bytes = self.held_bytes.saturating_add(PLACE_BYTES + value_bytes);
         if self.held_bytes > MAX_HELD_BYTES {
-            self.held = Vec::new();
+            // What follows is only counted.
+            self.held_bytes = usize::MAX;
+            self.places = Vec::new();
+            self.values_of.clear();
             return;
         }
-        self.held.push(Exception {
-            row,
-            column,
-            wire: wire.into(),
+        let value = known.unwrap_or_else(|| {
+            let value = self.distinct;
+            if let Some(of) = self.values_of.get_mut(column) {
+                of.insert(wire.into(), value);
+            }
+            // The bound on bytes keeps it far below 2^32.
+            self.distinct += 1;
+            value
         });
+        self.places.push((row, value));
     }
 
     /// All of them in the order of their rows; `None` when they were too many to be held.
-    pub(super) fn into_held(mut self) -> Option<Vec<Exception>> {
-        self.held.sort_by_key(|one| one.row);
-        (self.held_bytes <= MAX_HELD_BYTES).then_some(self.held)
+    pub(super) fn into_held(mut self) -> Option<HeldExceptions> {
+        if self.held_bytes > MAX_HELD_BYTES {
+            return None;
+        }
+        self.places.sort_unstable();
+        let mut values = vec![(0, Box::default()); self.distinct as usize];
+        for (column, of) in self.values_of.into_iter().enumerate() {
+            for (wire, value) in of {
+                values[value as usize] = (column, wire);
+            }
+        }
+        Some(HeldExceptions {
+            values,
+            places: self.places,
+            next: 0,
+        })
+    }
+}
+
+/// The exceptions of one chunk in the order of their rows, each distinct value held once.
+#[derive(Debug, Default)]
+pub(super) struct HeldExceptions {
+    /// Column and wire form.
+    values: Vec<(usize, Box<[u8]>)>,
+    /// Row, and index into the values.
+    places: Vec<(u64, u32)>,
+    /// The first one that was not taken.
+    next: usize,
+}
+
+impl HeldExceptions {
+    /// Takes those of the rows from `first` on and before `until`, their rows counted from
+    /// `first`. Rows come in order: none that is left lies before `first`.
+    pub(super) fn take(&mut self, first: u64, until: u64) -> Vec<Exception> {
+        let left = &self.places[self.next..];
+        let here = left.partition_point(|(row, _)| *row < until);
+        self.next += here;
+        let here = left[..here].iter().map(|(row, value)| {
+            let (column, wire) = &self.values[*value as usize];
+            Exception {
+                row: row.wrapping_sub(first),
+                column: *column,
+                wire: wire.clone(),
+            }
+        });
+        here.collect()
+    }
+
+    /// Whether some were not taken: there was no row for them.
+    pub(super) fn has_spare(&self) -> bool {
+        self.next < self.places.len()
     }
 }
 
@@ -132,10 +200,31 @@ mod tests {
         gathered.take(&batch(3, &[9, 2], "at")).unwrap();
         gathered.take(&batch(3, &[5], "at")).unwrap();
         assert_eq!(gathered.values, 3);
-        let held = gathered.into_held().unwrap();
-        let rows: Vec<u64> = held.iter().map(|one| one.row).collect();
-        assert_eq!(rows, [2, 5, 9]);
-        assert_eq!((held[0].column, &held[0].wire[..]), (0, &[7_u8; 8][..]));
+        let mut held = gathered.into_held().unwrap();
+        let mut rows = |first, until| -> Vec<u64> {
+            let taken = held.take(first, until);
+            let seven = |one: &Exception| (one.column, &one.wire[..]) == (0, &[7; 8][..]);
+            assert!(taken.iter().all(seven));
+            taken.iter().map(|one| one.row).collect()
+        };
+        assert_eq!(rows(0, 5), [2]);
+        assert_eq!(rows(5, 9), [0]);
+        assert_eq!(rows(9, 9), [0_u64; 0]);
+        assert!(held.has_spare());
+        assert_eq!(held.take(9, 10).len(), 1);
+        assert!(!held.has_spare());
+    }
+
+    #[test]
+    fn an_equal_value_is_held_once() {
+        let mut gathered = exceptions();
+        let rows: Vec<i64> = (0..60_000).collect();
+        for _ in 0..70 {
+            gathered.take(&batch(3, &rows, "at")).unwrap();
+        }
+        assert_eq!(gathered.values, 4_200_000);
+        let held = gathered.into_held().expect("they are few enough");
+        assert_eq!((held.values.len(), held.places.len()), (1, 4_200_000));
     }
 
     #[test]
@@ -153,7 +242,7 @@ mod tests {
     #[test]
     fn too_many_are_counted_and_not_held() {
         let mut gathered = exceptions();
-        gathered.held_bytes = MAX_HELD_BYTES - 100;
+        gathered.held_bytes = MAX_HELD_BYTES - VALUE_BYTES - 8 - 2 * PLACE_BYTES;
         gathered.take(&batch(3, &[1, 2, 3], "at")).unwrap();
         assert_eq!(gathered.values, 3);
         assert!(gathered.into_held().is_none());

@@ -25,9 +25,9 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Something is not as it was committed.
+    /// Something is not as it was committed, is not finished, or could not be proven.
     Error,
-    /// Something could not be checked, or is not finished.
+    /// Something could not be compared with the source.
     Warning,
 }
 
@@ -36,13 +36,13 @@ pub enum Severity {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FindingKind {
-    /// A log entry is missing among others.
+    /// A log entry, or a run of them, is missing among others.
     LogMissing,
     /// A log entry holds other bytes than were written.
     LogDamaged,
     /// A log entry breaks an invariant: epochs, one winner a chunk, ranges, sums.
     LogInvalid,
-    /// Chunks are not committed yet. A warning.
+    /// Chunks are not committed yet.
     DatasetIncomplete,
     /// The manifest's columns have no mapping in this version.
     SchemaUnmapped,
@@ -92,7 +92,7 @@ pub enum FindingKind {
     Statistics,
     /// The rows, encoded again, are not those that PostgreSQL sent.
     WireDigest,
-    /// A chunk's wire digest cannot be compared. A warning.
+    /// A chunk's wire digest cannot be compared: its rows are not proven.
     DigestNotCompared,
     /// Values kept beside the data are not as the manifest counts them.
     Exceptions,
@@ -104,7 +104,7 @@ pub enum FindingKind {
     SourceCount,
     /// The source holds other rows now.
     SourceRows,
-    /// A chunk cannot be compared with the source. A warning.
+    /// Rows cannot be compared with those of the source. A warning.
     SourceNotCompared,
 }
 
@@ -120,7 +120,7 @@ impl Finding {
         }
     }
 
-    /// What could not be checked, or is not finished.
+    /// What could not be compared with the source.
     pub(super) fn warning(kind: FindingKind, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,

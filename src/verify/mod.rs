@@ -145,7 +145,7 @@ impl DatasetVerdict {
 }
 
 impl VerifyReport {
-    /// Whether nothing that was found breaks a guarantee.
+    /// Whether all datasets are complete and nothing that was found breaks a guarantee.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.datasets.iter().all(|dataset| dataset.errors() == 0)
@@ -161,7 +161,9 @@ impl VerifyReport {
 ///
 /// For each worker: three pieces of 8 MiB, one row group (about 24 MiB as exported by default)
 /// and a few batches of about 4 MiB. A row group beyond 64 MiB takes a permit of which there is
-/// one. The manifest takes about 1 KiB a chunk.
+/// one. A chunk's exceptions take 16 bytes each and each distinct value once, at most 256 MiB for
+/// each worker, or about twice that while they are gathered; a chunk of more is not proven, which
+/// is an error. The manifest takes about 1 KiB a chunk.
 ///
 /// # Errors
 ///

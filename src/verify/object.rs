@@ -57,6 +57,8 @@ pub(super) struct StoredObject {
     /// Its end, from which the footer was read.
     tail: Bytes,
     pub(super) footer: Result<ObjectFooter>,
+    /// Whether its rows are to be decoded when it is read through.
+    pub(super) decodes: bool,
 }
 
 /// Looks an object up and reads its footer; `None` when there is none.
@@ -82,7 +84,12 @@ pub(super) async fn look_up(root: &Root, key: &str) -> Result<Option<StoredObjec
             Ok(FooterRead::Read(footer)) => Ok(*footer),
             Err(error) => Err(error),
         };
-        return Ok(Some(StoredObject { info, tail, footer }));
+        return Ok(Some(StoredObject {
+            info,
+            tail,
+            footer,
+            decodes: true,
+        }));
     }
 }
 
@@ -92,7 +99,7 @@ pub(super) struct Through<S> {
     pub(super) sha256: String,
     /// Whether its end is still the one that its footer was read from.
     pub(super) is_same_tail: bool,
-    /// The rows decoded; `None` without a footer to decode by.
+    /// The rows decoded; `None` where they are not, or without a footer to decode by.
     pub(super) rows: Option<Result<u64>>,
     /// What the batches were handed to.
     pub(super) state: S,
@@ -122,11 +129,12 @@ pub(super) async fn read_through<S: Send + 'static>(
         Ok(bytes) if bytes > OVERSIZE_BYTES => work.oversize.acquire().await.ok(),
         _ => None,
     };
+    let footer = object.footer.ok().filter(|_| object.decodes);
     let mut download = root.download(object.info.clone());
     let (feed, pieces) = mpsc::channel(PIECES_IN_FLIGHT);
     let passage = Passage {
         hasher: Hasher::new(object.tail, object.info.bytes),
-        reader: object.footer.ok().map(ObjectReader::new),
+        reader: footer.map(ObjectReader::new),
         failed: None,
         state,
         take,

@@ -5,7 +5,8 @@
 use arrow_array::RecordBatch;
 use sha2::{Digest, Sha256};
 
-use crate::copy::{CopyEncoder, Exception, WireDigest};
+use super::exceptions::HeldExceptions;
+use crate::copy::{CopyEncoder, WireDigest};
 use crate::error::Result;
 use crate::mapping::TableMapping;
 
@@ -15,7 +16,7 @@ pub(super) struct Rehash {
     digest: WireDigest,
     source: Option<RowHash>,
     /// Values kept beside the data, by their row in the chunk; those of rows to come.
-    exceptions: std::vec::IntoIter<Exception>,
+    exceptions: HeldExceptions,
 }
 
 /// The order-independent hash that a server can make as well: the sum, over all rows, of the
@@ -38,13 +39,13 @@ impl Rehash {
     pub(super) fn new(
         mapping: &TableMapping,
         for_source: bool,
-        exceptions: Vec<Exception>,
+        exceptions: HeldExceptions,
     ) -> Self {
         Self {
             encoder: CopyEncoder::new(mapping),
             digest: WireDigest::default(),
             source: for_source.then(RowHash::default),
-            exceptions: exceptions.into_iter(),
+            exceptions,
         }
     }
 
@@ -55,14 +56,7 @@ impl Rehash {
     /// A value that has no COPY form: decoding never makes it.
     pub(super) fn take(&mut self, batch: &RecordBatch, first: u64) -> Result<()> {
         let until = first + batch.num_rows() as u64;
-        let waiting = self.exceptions.as_slice();
-        let here = waiting.partition_point(|one| one.row < until);
-        let here = self.exceptions.by_ref().take(here).map(|one| Exception {
-            // Rows come in order: none lies before the batch.
-            row: one.row.wrapping_sub(first),
-            ..one
-        });
-        let here: Vec<Exception> = here.collect();
+        let here = self.exceptions.take(first, until);
         let (digest, source) = (&mut self.digest, &mut self.source);
         self.encoder.encode(batch, &here, |rows, ends| {
             let mut start = 0;
@@ -80,7 +74,7 @@ impl Rehash {
 
     /// Whether exceptions are left for which there was no row.
     pub(super) fn has_spare_exceptions(&self) -> bool {
-        !self.exceptions.as_slice().is_empty()
+        self.exceptions.has_spare()
     }
 
     pub(super) fn digest(&self) -> WireDigest {

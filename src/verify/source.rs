@@ -10,6 +10,7 @@ use super::SourceVerdict;
 use super::finding::{Finding, FindingKind, one_line};
 use super::object::Work;
 use super::rehash::RowHash;
+use super::rows::column_index;
 use crate::chunk::{ChunkId, ChunkMethod, PlannedRelation, Range};
 use crate::error::Result;
 use crate::manifest::{ChunkEntry, Known};
@@ -18,6 +19,7 @@ use crate::options::TableSelector;
 use crate::pg::row_hash::{Part, RowsFound, SentColumn, sent_columns};
 use crate::pg::sql::SelectColumn;
 use crate::pg::{ConnectOptions, Keeper, KeeperOptions};
+use crate::pg_type::{PgType, TypeRef};
 use crate::snapshot::Snapshot;
 use crate::table::{RelationKind, TableSchema};
 
@@ -128,7 +130,8 @@ impl<'a> Comparison<'a> {
         });
     }
 
-    /// Whether the exported columns still are what they were; a restored copy has other oids.
+    /// Whether the exported columns still are what they were, and are sent alike. A restored copy
+    /// has other oids, and arrays and composites hold those of their parts on the wire.
     fn have_same_columns(&mut self, then: &TableSchema, now: &TableSchema) -> bool {
         let mut same = true;
         for column in &then.columns {
@@ -138,13 +141,40 @@ impl<'a> Comparison<'a> {
                 Some(found) if found.type_name != column.type_name => {
                     format!("is {} now, and was {}", found.type_name, column.type_name)
                 }
-                Some(_) => continue,
+                Some(_) if self.travels_as_text(&column.name) => continue,
+                Some(found) => {
+                    let (then, now) = (sent_oids(&column.pg_type), sent_oids(&found.pg_type));
+                    if then == now {
+                        continue;
+                    }
+                    if then.len() == now.len() {
+                        same = false;
+                        let message = format!(
+                            "the types that column {:?} is made of have other oids there, which \
+                             are sent with its values: rows are counted only",
+                            column.name
+                        );
+                        self.not_compared(message);
+                        continue;
+                    }
+                    "is made of other types now".to_owned()
+                }
             };
             same = false;
             let message = format!("column {:?} {change}: rows are counted only", column.name);
             self.differs(FindingKind::SourceSchema, None, message);
         }
         same
+    }
+
+    /// Whether a column's values are hashed as PostgreSQL's text, which holds no oids.
+    fn travels_as_text(&self, name: &str) -> bool {
+        let mapping = self.ours.mapping;
+        let column = mapping.and_then(|mapping| {
+            let index = column_index(mapping, name)?;
+            mapping.columns.get(index)
+        });
+        column.is_some_and(|column| column.select == SelectAs::Text)
     }
 
     /// Partitions that came or went.
@@ -290,6 +320,21 @@ impl<'a> Comparison<'a> {
             Some(chunk) => finding.of_chunk(chunk),
             None => finding,
         });
+    }
+}
+
+/// The oids that stand in a type's values on the wire: `array_send` in PostgreSQL's arrayfuncs.c
+/// writes that of the elements, `record_send` in rowtypes.c those of the attributes.
+fn sent_oids(of: &PgType) -> Vec<u32> {
+    let with = |part: &TypeRef| std::iter::once(part.oid).chain(sent_oids(&part.pg_type));
+    match of {
+        PgType::Array { element } => with(element).collect(),
+        PgType::Composite { attributes } => {
+            let parts = attributes.iter().map(|attribute| &attribute.of);
+            parts.flat_map(with).collect()
+        }
+        PgType::Range { subtype } | PgType::Multirange { subtype } => sent_oids(&subtype.pg_type),
+        _ => Vec::new(),
     }
 }
 

@@ -183,7 +183,7 @@ fn every_damage_is_reported_and_none_hides_the_next() {
 }
 
 #[test]
-fn a_paused_export_is_a_warning() {
+fn a_paused_export_is_not_sound() {
     let database = Database::create("verify_open");
     orders(&database);
     let root = TempRoot::new();
@@ -196,12 +196,8 @@ fn a_paused_export_is_a_warning() {
         .args(["--where", "100 / (id - 3500) < 1000"]);
     let outcome = rig::run(&mut command, LIMIT);
     assert_ne!(outcome.code, Some(0), "{outcome}");
-    let report = report(&root, &[], 0);
-    assert_eq!(
-        kinds(&report, "warning"),
-        ["dataset_incomplete"],
-        "{report:#}"
-    );
+    let report = report(&root, &[], 8);
+    assert_eq!(errors(&report), ["dataset_incomplete"], "{report:#}");
     assert_eq!(report["datasets"][0]["complete"], false);
 }
 

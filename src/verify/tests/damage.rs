@@ -20,19 +20,32 @@ async fn a_sound_dataset_has_no_findings_and_every_chunk_is_proven() {
 async fn a_missing_and_an_extra_object_are_found() {
     let made = Made::sound().await;
     made.root.delete(&made.key(1)).await.unwrap();
-    for stray in ["part-00000009-whole-e1.parquet", "other.parquet", "part-x"] {
+    let strays = [
+        "part-00000009-whole-e1.parquet",
+        "other.parq",
+        "id=7/part-1.parquet",
+        "sub/deep/copy",
+    ];
+    for stray in strays {
         made.root
             .put(stray, Bytes::from_static(b"x"))
             .await
             .unwrap();
     }
     // What readers pass over is nobody's business.
-    made.root
-        .put("notes.txt", Bytes::from_static(b"x"))
-        .await
-        .unwrap();
+    for hidden in [
+        "_notes.txt",
+        ".part-1.parquet.crc",
+        "sub/_old/part-1.parquet",
+    ] {
+        made.root
+            .put(hidden, Bytes::from_static(b"x"))
+            .await
+            .unwrap();
+    }
     for verdict in [made.verdict().await, made.quick().await] {
         let expected = [
+            FindingKind::ObjectExtra,
             FindingKind::ObjectExtra,
             FindingKind::ObjectExtra,
             FindingKind::ObjectExtra,
@@ -193,4 +206,40 @@ async fn an_object_with_other_columns_is_found() {
     assert_eq!(errors(&verdict), [FindingKind::ObjectSchema]);
     assert!(!verdict.findings[0].message.contains("note 1"), "no values");
     assert_eq!(verdict.chunks_proven, 2);
+}
+
+#[tokio::test]
+async fn an_object_that_claims_absurd_numbers_of_values_is_not_decoded() {
+    // A chunk of ten rows, and an object of as many as no COPY of its size can send.
+    let made = Made::with(|chunk, mut entry, bytes| {
+        if chunk != 2 {
+            return (entry, bytes);
+        }
+        let bytes = object(&rows((0..100).map(|_| None)), &[]);
+        entry.objects[0].bytes = bytes.len() as u64;
+        entry.objects[0].sha256 =
+            crate::store::hex(&<sha2::Sha256 as sha2::Digest>::digest(&bytes));
+        (entry, bytes)
+    });
+    let made = made.await;
+    let verdict = made.verdict().await;
+    let told = |kind| {
+        let found = verdict.findings.iter().filter(|one| one.kind == kind);
+        found
+            .filter(|one| one.message.contains("not decoded"))
+            .count()
+    };
+    assert_eq!(told(FindingKind::ObjectFooter), 1, "{verdict:?}");
+    assert_eq!(verdict.chunks_proven, 2);
+    // Its bytes are hashed all the same, and are those that were committed.
+    assert!(!errors(&verdict).contains(&FindingKind::ObjectSha256));
+    let rows = verdict
+        .findings
+        .iter()
+        .filter(|one| one.kind == FindingKind::RowCount);
+    assert_eq!(
+        rows.count(),
+        1,
+        "only the footer's rows are told: {verdict:?}"
+    );
 }

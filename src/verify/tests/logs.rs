@@ -32,7 +32,7 @@ async fn a_manifest_cut_anywhere_is_found() {
 }
 
 #[tokio::test]
-async fn an_unfinished_dataset_is_a_warning_and_its_strays_are_none() {
+async fn an_unfinished_dataset_is_not_sound_and_its_strays_are_no_findings() {
     let mut made = Made::begun().await;
     let chunk = &plan().chunks[0];
     let batch = rows_of(0);
@@ -41,15 +41,18 @@ async fn an_unfinished_dataset_is_a_warning_and_its_strays_are_none() {
         .await;
     made.root.put(&made.key(1), bytes).await.unwrap();
     let verdict = made.verdict().await;
-    assert_eq!(errors(&verdict), []);
-    assert_eq!(verdict.findings[0].kind, FindingKind::DatasetIncomplete);
+    assert_eq!(errors(&verdict), [FindingKind::DatasetIncomplete]);
     assert!(verdict.findings[0].message.starts_with("1 of 3 chunks"));
     assert_eq!((verdict.chunks_proven, verdict.complete), (1, false));
     // Its end files would tell readers that it is complete.
     for key in [MANIFEST, SUCCESS] {
         made.root.put(key, Bytes::from_static(b"{}")).await.unwrap();
     }
-    let expected = [FindingKind::ManifestEarly, FindingKind::SuccessEarly];
+    let expected = [
+        FindingKind::DatasetIncomplete,
+        FindingKind::ManifestEarly,
+        FindingKind::SuccessEarly,
+    ];
     assert_eq!(errors(&made.verdict().await), expected);
 }
 
@@ -98,6 +101,42 @@ async fn several_damaged_entries_are_all_told() {
 }
 
 #[tokio::test]
+async fn a_stray_entry_far_behind_the_log_is_one_gap() {
+    let made = Made::sound().await;
+    let stray = 9_999_999_999_999_999_999;
+    for seq in [stray, u64::MAX] {
+        let bytes = Bytes::from_static(b"{}");
+        made.root.put(&log_key(seq), bytes).await.unwrap();
+    }
+    let verdict = made.verdict().await;
+    let expected = [
+        FindingKind::LogMissing,
+        FindingKind::LogDamaged,
+        FindingKind::LogMissing,
+        FindingKind::LogDamaged,
+    ];
+    assert_eq!(errors(&verdict), expected);
+    let gap = &verdict.findings[0];
+    assert_eq!(gap.object, Some(log_key(6)));
+    let range = format!("6 to {}", stray - 1);
+    assert!(gap.message.contains(&range), "{}", gap.message);
+    assert_eq!(verdict.chunks_proven, 3);
+}
+
+#[tokio::test]
+async fn more_faults_than_are_told_are_counted() {
+    let made = Made::sound().await;
+    for seq in 6..=1010 {
+        let bytes = Bytes::from_static(b"{}");
+        made.root.put(&log_key(seq), bytes).await.unwrap();
+    }
+    let verdict = made.quick().await;
+    assert_eq!(errors(&verdict), vec![FindingKind::LogDamaged; 1001]);
+    let message = &verdict.findings[1000].message;
+    assert!(message.starts_with("5 further"), "{message}");
+}
+
+#[tokio::test]
 async fn a_lost_first_entry_does_not_hide_the_dataset() {
     let made = Made::sound().await;
     made.root.delete(&log_key(1)).await.unwrap();
@@ -110,7 +149,11 @@ async fn a_lost_first_entry_does_not_hide_the_dataset() {
 async fn a_lost_last_entry_makes_the_end_files_early() {
     let made = Made::sound().await;
     made.root.delete(&log_key(5)).await.unwrap();
-    let expected = [FindingKind::ManifestEarly, FindingKind::SuccessEarly];
+    let expected = [
+        FindingKind::DatasetIncomplete,
+        FindingKind::ManifestEarly,
+        FindingKind::SuccessEarly,
+    ];
     assert_eq!(errors(&made.verdict().await), expected);
 }
 
