@@ -35,14 +35,17 @@ host() { rustc -vV | sed -n 's/^host: //p'; }
 fuzz() {
     local target=$1 seconds=$2
     local found=$here/target/corpus/$target findings=$here/target/findings
+    local log=$here/target/$target.log
     mkdir -p "$found" "$findings" "$here/corpus/$target"
     echo "== fuzz $target for $seconds s"
-    "$here/target/$(host)/release/$target" "$found" "$here/corpus/$target" \
+    if ! "$here/target/$(host)/release/$target" "$found" "$here/corpus/$target" \
         -max_total_time="$seconds" -max_len="$max_input_bytes" -rss_limit_mb="$memory_limit_mib" \
-        -timeout=10 -artifact_prefix="$findings/$target-" -print_final_stats=1 2>&1 |
-        grep -E 'ERROR|panicked|SUMMARY|stat::number_of_executed|Test unit written' || true
-    # grep hides the status: libFuzzer leaves an artifact for whatever it found.
-    ! compgen -G "$findings/$target-*" >/dev/null
+        -timeout=10 -artifact_prefix="$findings/$target-" -print_final_stats=1 >"$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        echo "fuzz/run.sh: $target found something; see $findings" >&2
+        return 1
+    fi
+    grep 'stat::number_of_executed_units' "$log"
 }
 
 main "$@"
