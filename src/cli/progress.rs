@@ -18,7 +18,8 @@ use super::resolve::{Display, When};
 use super::screen::Screen;
 
 const REDRAW: Duration = Duration::from_millis(125);
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// How often a log line may say that something moved.
+pub(super) const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The running display. Dropped, it takes the live block off the screen.
 pub(crate) struct Show {
@@ -35,6 +36,61 @@ impl Drop for Show {
     }
 }
 
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Hidden,
+    Live,
+    Log,
+}
+
+impl Way {
+    /// Live where it can be drawn and nothing else is asked for.
+    pub(super) fn of(display: &Display) -> Self {
+        let plain = display.verbosity >= 0 && !display.json_log;
+        match display.progress {
+            When::Never => Self::Hidden,
+            asked if Screen::can_draw() && (plain || asked == When::Always) => Self::Live,
+            _ => Self::Log,
+        }
+    }
+}
+
+impl Show {
+    /// Shows nothing.
+    pub(super) fn hidden(screen: &Screen) -> Self {
+        let screen = screen.clone();
+        Self { task: None, screen }
+    }
+
+    /// Draws the lines that fit a height and a width, again and again.
+    pub(super) fn live(
+        screen: &Screen,
+        mut lines: impl FnMut(usize, usize) -> Vec<String> + Send + 'static,
+    ) -> Self {
+        let drawn = screen.clone();
+        Self::running(screen, async move {
+            let mut ticks = tokio::time::interval(REDRAW);
+            loop {
+                ticks.tick().await;
+                let (height, width) = Screen::size();
+                drawn.draw(&lines(height, width));
+            }
+        })
+    }
+
+    /// Lets a task show it.
+    pub(super) fn running(
+        screen: &Screen,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        Self {
+            task: Some(tokio::spawn(task)),
+            screen: screen.clone(),
+        }
+    }
+}
+
 /// Begins to show a run.
 pub(crate) fn show(
     progress: Arc<Progress>,
@@ -42,8 +98,6 @@ pub(crate) fn show(
     display: Display,
     screen: &Screen,
 ) -> Show {
-    let plain = display.verbosity >= 0 && !display.json_log;
-    let live = Screen::can_draw() && (plain || display.progress == When::Always);
     let mut watched = Watched {
         progress,
         cancel,
@@ -51,22 +105,15 @@ pub(crate) fn show(
         total: Meter::default(),
         tables: Vec::new(),
     };
-    let json = display.json_log;
-    let screen = screen.clone();
-    let drawn = screen.clone();
-    let task = match display.progress {
-        When::Never => None,
-        _ if live => Some(tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(REDRAW);
-            loop {
-                ticks.tick().await;
-                let (height, width) = Screen::size();
-                drawn.draw(&watched.look().lines(width, height));
-            }
-        })),
-        _ => Some(tokio::spawn(async move { log(&mut watched, json).await })),
-    };
-    Show { task, screen }
+    match Way::of(&display) {
+        Way::Hidden => Show::hidden(screen),
+        Way::Live => Show::live(screen, move |height, width| {
+            watched.look().lines(width, height)
+        }),
+        Way::Log => Show::running(screen, async move {
+            log(&mut watched, display.json_log).await;
+        }),
+    }
 }
 
 /// One line every ten seconds, if something moved; as JSON with the counters beside it.

@@ -29,7 +29,7 @@ pub(crate) async fn run(job: VerifyJob, display: Display, screen: &Screen) -> Re
     warn(&job.warnings);
     let root = Root::open(&job.target.url, &job.target.store_options)?;
     let progress = VerifyProgress::new();
-    let show = show::show(progress.clone(), display, screen);
+    let show = show::show(progress.clone(), &display, screen);
     let done = interrupt::stoppable(pgsluice::verify(&root, &job.options, &progress)).await;
     // The live line goes before the report or the error comes.
     drop(show);

@@ -4,54 +4,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pgsluice::{VerifyCounts, VerifyProgress};
-use tokio::task::JoinHandle;
 
 use crate::cli::human::{bytes, counted, duration};
-use crate::cli::resolve::{Display, When};
+use crate::cli::progress::{LOG_INTERVAL, Show, Way};
+use crate::cli::resolve::Display;
 use crate::cli::screen::Screen;
 
-const REDRAW: Duration = Duration::from_millis(125);
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// Cells of the bar.
 const BAR: u64 = 20;
 
-/// The running display. Dropped, it takes the line off the screen.
-pub(super) struct Show {
-    task: Option<JoinHandle<()>>,
-    screen: Screen,
-}
-
-impl Drop for Show {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
-        self.screen.clear();
-    }
-}
-
 /// Begins to show a verification.
-pub(super) fn show(progress: Arc<VerifyProgress>, display: Display, screen: &Screen) -> Show {
-    let plain = display.verbosity >= 0 && !display.json_log;
-    let live = Screen::can_draw() && (plain || display.progress == When::Always);
-    let screen = screen.clone();
-    let drawn = screen.clone();
+pub(super) fn show(progress: Arc<VerifyProgress>, display: &Display, screen: &Screen) -> Show {
     let start = Instant::now();
-    let task = match display.progress {
-        When::Never => None,
-        _ if live => Some(tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(REDRAW);
-            loop {
-                ticks.tick().await;
-                let (_, width) = Screen::size();
-                let line = line(&progress.read(), start.elapsed(), true);
-                let width = width.saturating_sub(1).max(1);
-                drawn.draw(&[console::truncate_str(&line, width, "…").into_owned()]);
-            }
-        })),
-        _ => Some(tokio::spawn(log(progress, start))),
-    };
-    Show { task, screen }
+    match Way::of(display) {
+        Way::Hidden => Show::hidden(screen),
+        Way::Live => Show::live(screen, move |_, width| {
+            let line = line(&progress.read(), start.elapsed(), true);
+            let width = width.saturating_sub(1).max(1);
+            vec![console::truncate_str(&line, width, "…").into_owned()]
+        }),
+        Way::Log => Show::running(screen, log(progress, start)),
+    }
 }
 
 /// One line every ten seconds, if something moved.

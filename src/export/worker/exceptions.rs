@@ -150,11 +150,10 @@ impl Gathered {
             let group = self.group_from(from);
             let mut answers = Vec::with_capacity(group);
             for value in &self.values[from..from + group] {
-                answers.push(session.text_of(types[value.column], &value.wire));
+                let (value_type, named) = (types[value.column], &columns[value.column].name);
+                answers.push(text_of(session, value_type, &value.wire, named));
             }
-            let named = &columns[self.values[from].column].name;
-            let texts = try_join_all(answers).await;
-            let texts = texts.map_err(|error| without_text(error, named))?;
+            let texts = try_join_all(answers).await?;
             for (number, text) in texts.into_iter().enumerate() {
                 self.take_bytes(text.len())?;
                 self.values[from + number].text = text.into_boxed_str();
@@ -224,16 +223,20 @@ impl Gathered {
     }
 }
 
-/// The server gives no text of a value that it holds: it is no UTF-8, or part of it is of a domain
+/// The text of a value of a column. There may be none: it is no UTF-8, or part of it is of a domain
 /// whose CHECK came later and does not admit it.
-fn without_text(error: Error, column: &str) -> Error {
-    let message = format!(
-        "column {column:?}, or one of the next, holds an exception of which the server gives no text"
-    );
-    Error::new(error.kind(), message)
-        .with_retryable(error.is_retryable())
+async fn text_of(session: &Session, value_type: u32, wire: &[u8], column: &str) -> Result<String> {
+    let text = session.text_of(value_type, wire).await;
+    text.map_err(|error| match error.is_retryable() {
+        // The connection failed, not the value.
+        true => error,
+        false => Error::new(
+            error.kind(),
+            format!("column {column:?} holds an exception of which the server gives no text"),
+        )
         .with_advice("read the column as text, with --map COLUMN=text, or leave it out")
-        .with_source(error)
+        .with_source(error),
+    })
 }
 
 /// Seven bits a byte, the lowest first; the high bit says that more follow.
