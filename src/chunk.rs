@@ -21,27 +21,55 @@ impl fmt::Display for ChunkId {
     }
 }
 
+/// A bound of a key range: one text for each key column, as the server writes and reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bound(pub Vec<String>);
+
+impl Bound {
+    /// The bound of a key of one column.
+    pub fn one(text: impl Into<String>) -> Self {
+        Self(vec![text.into()])
+    }
+}
+
+/// `7`, or `(7, x)`.
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [one] => f.write_str(one),
+            several => write!(f, "({})", several.join(", ")),
+        }
+    }
+}
+
 /// What bounds a chunk: `[lower, upper)`; a missing bound is open.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Range {
     /// All rows of the relation.
     Whole,
-    /// Rows whose integer key lies in the range. Valid under any snapshot.
+    /// Rows whose key, [`PlannedRelation::key`], lies in the range, as the server compares. Valid
+    /// under any snapshot.
     Key {
-        /// The key column.
-        column: String,
+        /// The lower bound, included.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        lower: Option<Bound>,
+        /// The upper bound, excluded.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        upper: Option<Bound>,
+    },
+    /// Rows of which a key column is NULL.
+    NullKey,
+    /// Rows whose time lies in the range: microseconds since 1970-01-01 00:00, in UTC for a
+    /// timestamp with time zone, as it stands for one without, and at midnight for a date.
+    Time {
         /// The lower bound, included.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         lower: Option<i64>,
         /// The upper bound, excluded.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         upper: Option<i64>,
-    },
-    /// Rows whose key is NULL.
-    NullKey {
-        /// The key column.
-        column: String,
     },
     /// Rows in a range of heap pages. Valid inside one snapshot only: rows move.
     Ctid {
@@ -51,13 +79,36 @@ pub enum Range {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         upper: Option<u32>,
     },
+    /// Rows by their place in the order of all exported columns. Valid inside one snapshot only.
+    Offset {
+        /// The first row.
+        lower: u64,
+        /// The row after the last; the last range is open.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        upper: Option<u64>,
+    },
+    /// All rows of several relations: those from [`Chunk::relation`] on, up to this index.
+    Pack {
+        /// The relation after the last.
+        upper: u32,
+    },
 }
 
 impl Range {
     /// Whether it still bounds the same rows under another snapshot.
     #[must_use]
     pub fn survives_snapshot(&self) -> bool {
-        !matches!(self, Self::Ctid { .. })
+        !matches!(self, Self::Ctid { .. } | Self::Offset { .. })
+    }
+
+    /// Whether it reaches to an end of the keys or times: rows that come later can fall into it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Key { lower, upper } => lower.is_none() || upper.is_none(),
+            Self::Time { lower, upper } => lower.is_none() || upper.is_none(),
+            _ => false,
+        }
     }
 }
 
@@ -65,12 +116,80 @@ impl Range {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChunkMethod {
-    /// Integer key ranges, and a NULL chunk where the key can be NULL.
+    /// Key ranges, and a NULL chunk where the key can be NULL.
     Key,
+    /// Calendar intervals of a time column, and a NULL chunk where it can be NULL.
+    Time,
     /// Heap page ranges.
     Ctid,
-    /// One chunk.
+    /// Places in the order of all columns.
+    Offset,
+    /// One chunk, of its own or together with other relations.
     Whole,
+}
+
+/// One column of a key, with all that SQL must say to compare it as the key's index does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyColumn {
+    /// The exact name.
+    pub name: String,
+    /// The type that bounds are read as: quoted and with its schema, domains resolved.
+    pub type_name: String,
+    /// The schema of the operators of its default btree operator class.
+    pub operators: String,
+    /// Its collation, where it is not the type's default; for people: the column brings it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub collation: Option<String>,
+    /// Whether it can hold NULL.
+    pub is_nullable: bool,
+}
+
+/// The columns that bound key and time ranges, compared in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key {
+    /// At least one.
+    pub columns: Vec<KeyColumn>,
+}
+
+impl Key {
+    /// Whether rows can lack it: they have a chunk of their own.
+    #[must_use]
+    pub fn is_nullable(&self) -> bool {
+        self.columns.iter().any(|column| column.is_nullable)
+    }
+
+    /// The column's name, where it is a single one.
+    #[must_use]
+    pub fn single(&self) -> Option<&str> {
+        match self.columns.as_slice() {
+            [column] => Some(&column.name),
+            _ => None,
+        }
+    }
+}
+
+/// `a, b`
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
+        f.write_str(&names.join(", "))
+    }
+}
+
+/// The rows of one incremental run: those above the bound that the run before it reached.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Window {
+    /// The column that grows.
+    pub column: KeyColumn,
+    /// Rows above it, as the server writes it; none for the first run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lower: Option<String>,
+    /// Rows up to it, itself included; none when there were no rows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub upper: Option<String>,
+    /// Whether rows without a value belong to it: those of the first run.
+    pub with_nulls: bool,
 }
 
 /// The unit of work, retry, commit and resume.
@@ -78,10 +197,13 @@ pub enum ChunkMethod {
 pub struct Chunk {
     /// Its ordinal in the plan.
     pub id: ChunkId,
-    /// Index into [`Plan::relations`].
+    /// Index into [`Plan::relations`]; of a pack the first.
     pub relation: u32,
     /// What bounds it.
     pub range: Range,
+    /// The folder of its objects below the dataset's root, such as `day=2026-11-22`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub folder: Option<String>,
     /// Rows that the statistics promise; a guess.
     pub estimated_rows: u64,
     /// Bytes in the table that the statistics promise; a guess.
@@ -91,19 +213,45 @@ pub struct Chunk {
 /// How one relation of a plan is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedRelation {
-    /// The relation, read with `ONLY`.
+    /// The relation, read with `ONLY`; a query's name.
     pub name: TableName,
-    /// `pg_class.oid`.
+    /// `pg_class.oid`; 0 of a query.
     pub oid: u32,
     /// How it was cut.
     pub method: ChunkMethod,
-    /// The key column of [`ChunkMethod::Key`].
+    /// The key of [`ChunkMethod::Key`], the column of [`ChunkMethod::Time`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub key: Option<String>,
+    pub key: Option<Key>,
     /// Whether its key chunks are read `ORDER BY` the key, from an index that gives that order.
     pub ordered: bool,
     /// One sentence for people: why it was cut this way.
     pub reason: String,
+    /// What may make it slow or uneven, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub risks: Vec<String>,
+    /// The SELECT that stands for the relation, where a query is exported.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub query: Option<String>,
+    /// Which of its rows, where the export is incremental.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub window: Option<Window>,
+}
+
+impl PlannedRelation {
+    /// A relation that is read as one chunk.
+    pub fn whole(name: TableName, oid: u32, reason: impl Into<String>) -> Self {
+        Self {
+            name,
+            oid,
+            method: ChunkMethod::Whole,
+            key: None,
+            ordered: false,
+            reason: reason.into(),
+            risks: Vec::new(),
+            query: None,
+            window: None,
+        }
+    }
 }
 
 /// The ordered list of chunks of one table, and how each of its relations is cut.
@@ -132,6 +280,20 @@ impl Plan {
     #[must_use]
     pub fn relation_of(&self, chunk: &Chunk) -> &PlannedRelation {
         &self.relations[chunk.relation as usize]
+    }
+
+    /// The relations that a chunk reads: one, or those of a pack.
+    ///
+    /// # Panics
+    ///
+    /// When the chunk is not of this plan.
+    #[must_use]
+    pub fn relations_of(&self, chunk: &Chunk) -> &[PlannedRelation] {
+        let first = chunk.relation as usize;
+        match chunk.range {
+            Range::Pack { upper } => &self.relations[first..upper as usize],
+            _ => &self.relations[first..=first],
+        }
     }
 }
 

@@ -51,7 +51,10 @@ mod store;
 mod table;
 mod verify;
 
-pub use chunk::{Chunk, ChunkId, ChunkMethod, Plan, PlannedRelation, Range, Totals};
+pub use chunk::{
+    Bound, Chunk, ChunkId, ChunkMethod, Key, KeyColumn, Plan, PlannedRelation, Range, Totals,
+    Window,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use export::{
     Cancel, ChunkPlan, ColumnPlan, ExportReport, MemoryCeiling, Phase, PlanReport, Progress, Retry,
@@ -59,10 +62,11 @@ pub use export::{
 };
 pub use lsn::Lsn;
 pub use options::{
-    ChunkBy, Compression, DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS, DEFAULT_CHUNK_ATTEMPTS,
-    DEFAULT_CHUNK_BYTES, DEFAULT_CHUNK_ROWS, DEFAULT_LEASE_INTERVAL, DEFAULT_LOCK_TIMEOUT,
-    DEFAULT_PART_BYTES, DEFAULT_ROW_GROUP_BYTES, DEFAULT_WORKERS, ExportOptions, MAX_WORKERS,
-    MapTo, OnUnrepresentable, Profile, TableSelector,
+    ChunkBy, Compression, DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS, DEFAULT_CHECK_INTERVAL,
+    DEFAULT_CHUNK_ATTEMPTS, DEFAULT_LEASE_INTERVAL, DEFAULT_LOCK_TIMEOUT, DEFAULT_PART_BYTES,
+    DEFAULT_ROW_GROUP_BYTES, DEFAULT_TARGET_OBJECT_BYTES, DEFAULT_WORKERS, DailyWindow,
+    ExportOptions, Guards, Hive, Incremental, Inheritance, Interval, MAX_WORKERS, MapTo,
+    NamePattern, OnUnrepresentable, Pace, Profile, Query, TablePattern, TableSelector,
 };
 pub use pg::ConnectOptions;
 pub use pg_type::{NumericModifier, PgType};

@@ -1,29 +1,30 @@
 //! What a run is asked to do: plain data with documented defaults, `with_*` setters and one
 //! [`ExportOptions::validate`] that names the field. No parsing of flags here.
 
+mod chunking;
+mod compression;
+mod pace;
+mod select;
 mod types;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::num::NonZeroUsize;
-use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, ErrorKind, Result};
-use crate::table::TableName;
 
+pub use self::chunking::{ChunkBy, Hive, Incremental, Interval};
+pub use self::compression::Compression;
+pub use self::pace::{DEFAULT_CHECK_INTERVAL, DailyWindow, Guards, Pace};
+pub use self::select::{Inheritance, NamePattern, Query, TablePattern, TableSelector};
 pub use self::types::{MapTo, OnUnrepresentable, Profile};
 
 /// Workers, by default: one receives while the other's rows are encoded.
 pub const DEFAULT_WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two is not zero");
 /// Most workers of one run: each holds a server connection.
 pub const MAX_WORKERS: usize = 64;
-/// Rows a chunk should hold, at most.
-pub const DEFAULT_CHUNK_ROWS: u64 = 5_000_000;
-/// Bytes of table (heap and TOAST) a chunk should hold, at most: 256 MiB.
-pub const DEFAULT_CHUNK_BYTES: u64 = 256 << 20;
+/// Bytes of Parquet that an object should have, at most: 256 MiB. A larger chunk rolls to another.
+pub const DEFAULT_TARGET_OBJECT_BYTES: u64 = 256 << 20;
 /// Raw COPY bytes that make a batch: 4 MiB. One larger row still makes a batch.
 pub const DEFAULT_BATCH_BYTES: usize = 4 << 20;
 /// Rows gathered before a batch is decoded.
@@ -39,128 +40,25 @@ pub const DEFAULT_LEASE_INTERVAL: Duration = Duration::from_secs(3);
 /// How often one chunk is tried before its failure counts.
 pub const DEFAULT_CHUNK_ATTEMPTS: u32 = 5;
 
-/// How a table is cut into chunks.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChunkBy {
-    /// A well-correlated integer key; else ctid; else the best key; else one whole chunk.
-    #[default]
-    Auto,
-    /// Heap page ranges.
-    Ctid,
-    /// Integer key ranges: of the named column, or of the best one.
-    Key(Option<String>),
-    /// One chunk a relation.
-    None,
-}
-
-impl FromStr for ChunkBy {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text.split_once(':') {
-            None if text == "auto" => Ok(Self::Auto),
-            None if text == "ctid" => Ok(Self::Ctid),
-            None if text == "key" => Ok(Self::Key(None)),
-            None if text == "none" => Ok(Self::None),
-            Some(("key", column)) if !column.is_empty() => Ok(Self::Key(Some(column.to_owned()))),
-            _ => Err(Error::new(
-                ErrorKind::Config,
-                format!("--chunk-by {text}: not one of auto, ctid, key, key:COLUMN, none"),
-            )),
-        }
-    }
-}
-
-impl fmt::Display for ChunkBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Ctid => f.write_str("ctid"),
-            Self::Key(None) => f.write_str("key"),
-            Self::Key(Some(column)) => write!(f, "key:{column}"),
-            Self::None => f.write_str("none"),
-        }
-    }
-}
-
-/// How Parquet pages are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Compression {
-    /// Zstandard, level 1 to 22. The default is 3.
-    Zstd(i32),
-    /// Snappy.
-    Snappy,
-    /// LZ4, raw blocks.
-    Lz4,
-    /// Gzip, level 0 to 9.
-    Gzip(u32),
-    /// Brotli, level 0 to 11.
-    Brotli(u32),
-    /// None.
-    None,
-}
-
-impl Default for Compression {
-    fn default() -> Self {
-        Self::Zstd(3)
-    }
-}
-
-impl FromStr for Compression {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (codec, level) = match text.split_once(':') {
-            Some((codec, level)) => (
-                codec,
-                Some(level.parse::<u32>().map_err(|_| bad_codec(text))?),
-            ),
-            None => (text, None),
-        };
-        match (codec, level) {
-            ("zstd", level @ (None | Some(1..=22))) => {
-                Ok(Self::Zstd(level.map_or(3, |level| level as i32)))
-            }
-            ("gzip", level @ (None | Some(0..=9))) => Ok(Self::Gzip(level.unwrap_or(6))),
-            ("brotli", level @ (None | Some(0..=11))) => Ok(Self::Brotli(level.unwrap_or(1))),
-            ("snappy", None) => Ok(Self::Snappy),
-            ("lz4", None) => Ok(Self::Lz4),
-            ("none", None) => Ok(Self::None),
-            _ => Err(bad_codec(text)),
-        }
-    }
-}
-
-fn bad_codec(text: &str) -> Error {
-    Error::new(
-        ErrorKind::Config,
-        format!(
-            "--compression {text}: not one of zstd[:1-22], snappy, lz4, gzip[:0-9], brotli[:0-11], none"
-        ),
-    )
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Zstd(level) => write!(f, "zstd:{level}"),
-            Self::Snappy => f.write_str("snappy"),
-            Self::Lz4 => f.write_str("lz4"),
-            Self::Gzip(level) => write!(f, "gzip:{level}"),
-            Self::Brotli(level) => write!(f, "brotli:{level}"),
-            Self::None => f.write_str("none"),
-        }
-    }
-}
-
 /// What `export` and `plan` do.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ExportOptions {
-    /// The tables; each becomes a dataset. A missing schema is looked up on the search path.
-    pub tables: Vec<TableSelector>,
+    /// The tables, by name or pattern; each becomes a dataset. A missing schema is looked up on the
+    /// search path.
+    pub tables: Vec<TablePattern>,
+    /// All tables of these schemas.
+    pub schemas: Vec<NamePattern>,
+    /// All tables of the database.
+    pub all: bool,
+    /// But not these.
+    pub exclude: Vec<TablePattern>,
+    /// Whether patterns, `schemas` and `all` take views, too.
+    pub include_views: bool,
+    /// What becomes of inheritance children; `None`: a table that has any is refused.
+    pub inheritance: Option<Inheritance>,
+    /// A query instead of tables.
+    pub query: Option<Query>,
     /// Only these columns, in this order; `None`: all.
     pub columns: Option<Vec<String>>,
     /// All columns but these.
@@ -176,10 +74,19 @@ pub struct ExportOptions {
     pub on_unrepresentable: OnUnrepresentable,
     /// How tables are cut.
     pub chunk_by: ChunkBy,
-    /// Rows a chunk should hold, at most. Default [`DEFAULT_CHUNK_ROWS`].
-    pub chunk_rows: u64,
-    /// Bytes of table a chunk should hold, at most. Default [`DEFAULT_CHUNK_BYTES`].
-    pub chunk_bytes: u64,
+    /// Whose days and months time chunks are, by its name in PostgreSQL; `None`: UTC's.
+    pub time_zone: Option<String>,
+    /// Time chunks in folders that readers prune by.
+    pub hive: Option<Hive>,
+    /// Rows a chunk should hold, at most; `None`: as many as an object of the target size takes.
+    pub chunk_rows: Option<u64>,
+    /// Bytes of table (heap and TOAST) a chunk should hold, at most; `None`: as many as an object
+    /// of the target size takes.
+    pub chunk_bytes: Option<u64>,
+    /// Bytes of Parquet an object should have, at most. Default [`DEFAULT_TARGET_OBJECT_BYTES`].
+    pub target_object_bytes: u64,
+    /// Only rows above what the last completed run reached.
+    pub incremental: Option<Incremental>,
     /// Chunks read at once, each over a connection of its own. Default [`DEFAULT_WORKERS`].
     pub workers: NonZeroUsize,
     /// Where a table's root lies under the URL: `{schema}` and `{table}` are replaced by their
@@ -209,97 +116,26 @@ pub struct ExportOptions {
     pub chunk_attempts: u32,
     /// Whether an error about a value may show the row's key (never another column's value).
     pub show_row_key: bool,
-}
-
-/// A table as a person names it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TableSelector {
-    /// The exact schema; `None`: found on the connection's own search path.
-    pub schema: Option<String>,
-    /// The exact relation name.
-    pub name: String,
-}
-
-impl From<TableName> for TableSelector {
-    fn from(name: TableName) -> Self {
-        Self {
-            schema: Some(name.schema),
-            name: name.name,
-        }
-    }
-}
-
-/// `name` or `schema.name`, read as SQL reads it: unquoted parts fold to lower case, `"…"` keeps.
-impl FromStr for TableSelector {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let mut parts = identifiers(text)?;
-        match (parts.pop(), parts.pop(), parts.pop()) {
-            (Some(name), schema, None) => Ok(Self { schema, name }),
-            _ => Err(bad_table(text)),
-        }
-    }
-}
-
-impl fmt::Display for TableSelector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.schema {
-            Some(schema) => TableName::new(schema, &self.name).fmt(f),
-            None => f.write_str(&self.name),
-        }
-    }
-}
-
-fn bad_table(text: &str) -> Error {
-    Error::new(
-        ErrorKind::Config,
-        format!("--table {text}: expected name or schema.name, parts quoted as in SQL"),
-    )
-}
-
-/// Splits a dotted SQL name into its exact parts.
-fn identifiers(text: &str) -> Result<Vec<String>> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    loop {
-        let (part, after) = identifier(rest).ok_or_else(|| bad_table(text))?;
-        parts.push(part);
-        match after.strip_prefix('.') {
-            Some(more) => rest = more,
-            None if after.is_empty() => return Ok(parts),
-            None => return Err(bad_table(text)),
-        }
-    }
-}
-
-fn identifier(text: &str) -> Option<(String, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(['.', '"']).unwrap_or(text.len());
-        let part = text[..end].to_ascii_lowercase();
-        return (!part.is_empty()).then_some((part, &text[end..]));
-    };
-    let mut part = String::new();
-    let mut rest = quoted;
-    loop {
-        let (before, after) = rest.split_once('"')?;
-        part.push_str(before);
-        match after.strip_prefix('"') {
-            Some(more) => {
-                part.push('"');
-                rest = more;
-            }
-            None => return (!part.is_empty()).then_some((part, after)),
-        }
-    }
+    /// How fast and how long the run reads.
+    pub pace: Pace,
+    /// Limits on the source's own state.
+    pub guards: Guards,
+    /// Whether a plan shows the server's own plan of a sample chunk.
+    pub explain: bool,
 }
 
 impl ExportOptions {
     /// The defaults, for these tables.
     #[must_use]
-    pub fn new(tables: Vec<TableSelector>) -> Self {
+    pub fn new(tables: Vec<TablePattern>) -> Self {
         Self {
             tables,
+            schemas: Vec::new(),
+            all: false,
+            exclude: Vec::new(),
+            include_views: false,
+            inheritance: None,
+            query: None,
             columns: None,
             exclude_columns: Vec::new(),
             filter: None,
@@ -307,8 +143,12 @@ impl ExportOptions {
             maps: BTreeMap::new(),
             on_unrepresentable: OnUnrepresentable::default(),
             chunk_by: ChunkBy::default(),
-            chunk_rows: DEFAULT_CHUNK_ROWS,
-            chunk_bytes: DEFAULT_CHUNK_BYTES,
+            time_zone: None,
+            hive: None,
+            chunk_rows: None,
+            chunk_bytes: None,
+            target_object_bytes: DEFAULT_TARGET_OBJECT_BYTES,
+            incremental: None,
             workers: DEFAULT_WORKERS,
             layout: "{schema}/{table}".to_owned(),
             snapshot: None,
@@ -323,7 +163,34 @@ impl ExportOptions {
             lease_interval: DEFAULT_LEASE_INTERVAL,
             chunk_attempts: DEFAULT_CHUNK_ATTEMPTS,
             show_row_key: false,
+            pace: Pace::default(),
+            guards: Guards::default(),
+            explain: false,
         }
+    }
+
+    /// Whether a single relation is exported, as far as the options tell.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        let is_one_table = match self.tables.as_slice() {
+            [] => self.query.is_some(),
+            [one] => one.as_exact().is_some(),
+            _ => false,
+        };
+        is_one_table && self.schemas.is_empty() && !self.all
+    }
+
+    /// Whether the run may end before its tables do, on purpose: what it leaves is then read under
+    /// another snapshot, unless something else keeps this one.
+    #[must_use]
+    pub fn is_pausable(&self) -> bool {
+        let pace = &self.pace;
+        let may_pause = pace.max_chunks.is_some()
+            || pace.stop_after.is_some()
+            || pace.window.is_some()
+            || self.guards.max_snapshot_age.is_some()
+            || self.guards.max_retained_wal.is_some();
+        may_pause && self.snapshot.is_none()
     }
 
     /// Checks every field against its limits.
@@ -332,37 +199,27 @@ impl ExportOptions {
     ///
     /// [`ErrorKind::Config`], naming the field.
     pub fn validate(&self) -> Result<()> {
+        self.validate_selection()?;
+        self.validate_chunking()?;
         let bad = |message: String| Err(Error::new(ErrorKind::Config, message));
-        if self.tables.is_empty() {
-            return bad("no table given: name at least one with --table".into());
-        }
-        let of_one_table = [
-            (
-                "--columns and --exclude-columns take",
-                self.columns.is_some() || !self.exclude_columns.is_empty(),
-            ),
-            ("--where takes", self.filter.is_some()),
-            ("--map takes", !self.maps.is_empty()),
-        ];
-        let several = self.tables.len() > 1;
-        if let Some((flags, _)) = of_one_table.iter().find(|(_, given)| several && *given) {
-            return bad(format!("{flags} a single --table"));
-        }
-        if self.columns.is_some() && !self.exclude_columns.is_empty() {
-            return bad("--columns and --exclude-columns exclude each other".into());
-        }
-        if self.tables.len() > 1 && !self.layout.contains("{table}") {
-            return bad(format!(
-                "--layout {:?} puts several tables into one folder: it needs {{table}}",
-                self.layout
-            ));
-        }
         if self.workers.get() > MAX_WORKERS {
             return bad(format!("--workers {}: at most {MAX_WORKERS}", self.workers));
         }
-        let limits: [(&str, u64, u64, u64); 7] = [
-            ("--chunk-rows", self.chunk_rows, 1, i64::MAX as u64),
-            ("--chunk-bytes", self.chunk_bytes, 8192, i64::MAX as u64),
+        let most = i64::MAX as u64;
+        let limits: [(&str, u64, u64, u64); 9] = [
+            ("--chunk-rows", self.chunk_rows.unwrap_or(1), 1, most),
+            (
+                "--chunk-bytes",
+                self.chunk_bytes.unwrap_or(8192),
+                8192,
+                most,
+            ),
+            (
+                "--target-object-size",
+                self.target_object_bytes,
+                1 << 16,
+                1 << 40,
+            ),
             ("--batch-bytes", self.batch_bytes as u64, 4096, 1 << 30),
             ("--batch-rows", self.batch_rows as u64, 1, 1 << 24),
             (
@@ -373,6 +230,7 @@ impl ExportOptions {
             ),
             ("--part-bytes", self.part_bytes as u64, 5 << 20, 1 << 30),
             ("--attempts", u64::from(self.chunk_attempts), 1, 100),
+            ("--max-rate", self.pace.max_rate.unwrap_or(most), 4096, most),
         ];
         for (field, value, least, most) in limits {
             if !(least..=most).contains(&value) {
@@ -381,6 +239,75 @@ impl ExportOptions {
         }
         if self.lease_interval < Duration::from_millis(100) {
             return bad("--lease-interval: at least 100ms".into());
+        }
+        if self.guards.check_interval < Duration::from_millis(10) {
+            return bad("--check-interval: at least 10ms".into());
+        }
+        if self.pace.max_chunks == Some(0) {
+            return bad("--max-chunks 0: at least 1".into());
+        }
+        Ok(())
+    }
+
+    /// What is exported, and what goes with it.
+    fn validate_selection(&self) -> Result<()> {
+        let bad = |message: String| Err(Error::new(ErrorKind::Config, message));
+        let has_tables = !self.tables.is_empty() || !self.schemas.is_empty() || self.all;
+        if !has_tables && self.query.is_none() {
+            return bad("no table given: name at least one with --table".into());
+        }
+        if has_tables && self.query.is_some() {
+            return bad(
+                "--query is a dataset of its own: it takes no --table, --schema or --all".into(),
+            );
+        }
+        let of_one_table = [
+            (
+                "--columns and --exclude-columns take",
+                self.columns.is_some() || !self.exclude_columns.is_empty(),
+            ),
+            ("--where takes", self.filter.is_some()),
+            ("--map takes", !self.maps.is_empty()),
+        ];
+        let several = !self.is_single();
+        if let Some((flags, _)) = of_one_table.iter().find(|(_, given)| several && *given) {
+            return bad(format!("{flags} a single --table"));
+        }
+        if self.columns.is_some() && !self.exclude_columns.is_empty() {
+            return bad("--columns and --exclude-columns exclude each other".into());
+        }
+        if several && !self.layout.contains("{table}") {
+            return bad(format!(
+                "--layout {:?} puts several tables into one folder: it needs {{table}}",
+                self.layout
+            ));
+        }
+        Ok(())
+    }
+
+    /// How it is cut, and what goes with that.
+    fn validate_chunking(&self) -> Result<()> {
+        let bad = |message: &str| Err(Error::new(ErrorKind::Config, message));
+        let is_time = matches!(self.chunk_by, ChunkBy::Time { .. });
+        if self.hive.is_some() && !is_time {
+            return bad(
+                "--hive makes a folder of each interval: it needs --chunk-by time:COLUMN:INTERVAL",
+            );
+        }
+        if self.time_zone.is_some() && !is_time {
+            return bad(
+                "--time-zone says whose days are meant: it needs --chunk-by time:COLUMN:INTERVAL",
+            );
+        }
+        if self.is_pausable() && !self.chunk_by.survives_snapshot() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!(
+                    "--chunk-by {} holds for one snapshot only: a run that pauses would start again",
+                    self.chunk_by
+                ),
+            )
+            .with_advice("use key or time chunks, or name a snapshot that something keeps with --snapshot"));
         }
         Ok(())
     }
@@ -391,46 +318,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn table_names_are_read_as_sql_reads_them() {
-        let read = |text: &str| {
-            let table: TableSelector = text.parse().unwrap();
-            (table.schema, table.name)
-        };
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(read("Orders"), (None, "orders".into()));
-        assert_eq!(read("Public.Orders"), (some("public"), "orders".into()));
-        assert_eq!(read(r#""A.b"."x""y""#), (some("A.b"), "x\"y".into()));
-        for bad in [
-            "", ".", "a.", ".b", "a.b.c", "\"a", "\"\"", "a\"b\"", "\"a\"b",
-        ] {
-            assert!(bad.parse::<TableSelector>().is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn codecs_and_methods_read_back_what_they_show() {
-        for text in [
-            "zstd:3", "zstd:22", "snappy", "lz4", "gzip:9", "brotli:0", "none",
-        ] {
-            assert_eq!(text.parse::<Compression>().unwrap().to_string(), text);
-        }
-        for bad in [
-            "zstd:0", "zstd:23", "zstd:-1", "gzip:10", "snappy:1", "", "lzma",
-        ] {
-            assert!(bad.parse::<Compression>().is_err(), "{bad:?}");
-        }
-        for text in ["auto", "ctid", "key", "key:id", "none"] {
-            assert_eq!(text.parse::<ChunkBy>().unwrap().to_string(), text);
-        }
-        assert!("key:".parse::<ChunkBy>().is_err());
-    }
-
-    #[test]
     fn several_tables_need_a_layout_that_tells_them_apart() {
-        let table = |name: &str| name.parse::<TableSelector>().unwrap();
+        let table = |name: &str| name.parse::<TablePattern>().unwrap();
         let mut options = ExportOptions::new(vec![table("a"), table("b")]);
         assert!(options.validate().is_ok());
         options.layout = "x".into();
         assert_eq!(options.validate().unwrap_err().kind(), ErrorKind::Config);
+        options.tables = vec![table("a")];
+        assert!(options.validate().is_ok());
+        options.tables = vec![table("a*")];
+        assert!(options.validate().is_err());
+    }
+
+    #[test]
+    fn a_run_that_pauses_needs_chunks_that_survive() {
+        let mut options = ExportOptions::new(vec!["a".parse().unwrap()]);
+        options.pace.max_chunks = Some(3);
+        assert!(options.is_pausable() && options.validate().is_ok());
+        options.chunk_by = ChunkBy::Ctid;
+        assert!(options.validate().is_err());
+        options.snapshot = Some("00000003-0000001B-1".into());
+        assert!(options.validate().is_ok());
     }
 }

@@ -57,6 +57,8 @@ pub enum RelationKind {
     View,
     /// A materialized view (m).
     MaterializedView,
+    /// A query: no catalog entry, no ctid, no statistics.
+    Query,
 }
 
 /// A table as one run exports it: the chosen columns and the relations that hold the rows.
@@ -64,7 +66,7 @@ pub enum RelationKind {
 pub struct TableSchema {
     /// Its name.
     pub name: TableName,
-    /// `pg_class.oid`: a table made again under its name is another table.
+    /// `pg_class.oid`: a table made again under its name is another table. 0 of a query.
     pub oid: u32,
     /// What it is.
     pub kind: RelationKind,

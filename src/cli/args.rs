@@ -55,6 +55,9 @@ pub(crate) enum Command {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
+    /// Show how PostgreSQL would run one chunk of each table (EXPLAIN; nothing is read)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Display")]
+    pub(crate) explain: Option<String>,
     /// Show every chunk and its SQL, not only the first and last ones
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Display")]
     pub(crate) all_chunks: Option<String>,
@@ -123,6 +126,8 @@ pub(crate) struct JobArgs {
     pub(crate) file: FileArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
 }
 
 #[derive(Args, Default)]
@@ -135,12 +140,40 @@ pub(crate) struct SourceArgs {
     /// ~/.pgpass instead.
     #[arg(long, value_name = "DSN", value_hint = ValueHint::Other)]
     pub(crate) from: Option<String>,
-    /// A table, as SQL names it; repeatable, or a comma list
+    /// A table, as SQL names it, or a pattern; repeatable, or a comma list
     ///
     /// Unquoted parts fold to lower case and "…" keeps its case: public.orders, '"Sales"."Order"'.
-    /// A name without a schema is found on the connection's search path.
+    /// A name without a schema is found on the connection's search path. Outside of quotes * stands
+    /// for any characters and ? for one: 'public.order_*'. Patterns take tables, partitioned tables
+    /// and materialized views.
     #[arg(short, long, value_name = "TABLE", value_hint = ValueHint::Other)]
     pub(crate) table: Vec<String>,
+    /// All tables of a schema, or of schemas by a pattern; repeatable, or a comma list
+    #[arg(long, value_name = "SCHEMA", value_hint = ValueHint::Other)]
+    pub(crate) schema: Vec<String>,
+    /// All tables of the database
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) all: Option<String>,
+    /// But not these tables: names or patterns, as for --table
+    #[arg(long, value_name = "TABLE", value_hint = ValueHint::Other)]
+    pub(crate) exclude: Vec<String>,
+    /// Patterns, --schema and --all take views, too
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) include_views: Option<String>,
+    /// Of a table with inheritance children, export only its own rows
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) only: Option<String>,
+    /// Of a table with inheritance children, export their rows, too, in its own columns
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", conflicts_with = "only")]
+    pub(crate) include_children: Option<String>,
+    /// Export the rows of this SELECT instead of tables; needs --name
+    ///
+    /// It is read once a chunk, under one snapshot. Names outside pg_catalog need their schema.
+    #[arg(long, value_name = "SQL", value_hint = ValueHint::Other)]
+    pub(crate) query: Option<String>,
+    /// What the dataset of --query is called: name or schema.name [default schema: query]
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
+    pub(crate) name: Option<String>,
     /// Export only these columns, in this order: a comma list, quoted as in SQL [default: all]
     #[arg(long, value_name = "COLUMNS", value_hint = ValueHint::Other)]
     pub(crate) columns: Vec<String>,
@@ -219,18 +252,43 @@ pub(crate) struct TypeArgs {
 #[derive(Args, Default)]
 #[command(next_help_heading = "Chunks")]
 pub(crate) struct ChunkArgs {
-    /// How tables are cut: auto, ctid, key, key:COLUMN or none [default: auto]
+    /// How tables are cut: auto, key, key:COLUMN[,COLUMN…], time:COLUMN:INTERVAL, ctid, offset or
+    /// none [default: auto]
     ///
-    /// auto takes a well-correlated integer key, else heap pages (ctid), else the best key, else
-    /// one chunk a table. Only key chunks can be resumed under another snapshot.
+    /// auto takes a well-correlated key, else heap pages (ctid), else the best key, else one chunk
+    /// a table. Keys are of any type that can be ordered. time cuts at calendar boundaries:
+    /// time:created_at:1 day. offset is for what has no key, such as a view: each chunk sorts all
+    /// rows. ctid and offset chunks cannot be resumed under another snapshot.
     #[arg(long, value_name = "METHOD", value_hint = ValueHint::Other)]
     pub(crate) chunk_by: Option<String>,
-    /// Rows a chunk should hold at most [default: 5000000]
+    /// Whose days, months and years time chunks are, such as Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "ZONE", value_hint = ValueHint::Other)]
+    pub(crate) time_zone: Option<String>,
+    /// Put time chunks into folders that readers prune by: created_at_date=2026-11-22/
+    ///
+    /// NAME is the partition column [default: the column and _date, _month, _year or _hour].
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "NAME")]
+    pub(crate) hive: Option<String>,
+    /// Rows a chunk should hold at most [default: as many as make an object of the target size]
     #[arg(long, value_name = "ROWS", value_hint = ValueHint::Other)]
     pub(crate) chunk_rows: Option<String>,
-    /// Bytes of table, TOAST included, a chunk should hold at most [default: 256MiB]
+    /// Bytes of table, TOAST included, a chunk should hold at most [default: as many as make an
+    /// object of the target size]
     #[arg(long, value_name = "BYTES", value_hint = ValueHint::Other)]
     pub(crate) chunk_bytes: Option<String>,
+    /// Bytes of Parquet an object should have; a chunk that grows past it goes on in another
+    /// [default: 256MiB]
+    #[arg(long, value_name = "BYTES", value_hint = ValueHint::Other)]
+    pub(crate) target_object_size: Option<String>,
+    /// Export only rows above what the last completed run reached, as new objects of the dataset
+    ///
+    /// COLUMN grows with each insert, or with each update that is to be seen; deletes are not seen.
+    #[arg(long, visible_alias = "since-last", value_name = "COLUMN", value_hint = ValueHint::Other)]
+    pub(crate) incremental: Option<String>,
+    /// How far below that bound --incremental reads again, for rows that were committed late: a
+    /// number, or an interval such as '10 minutes' [default: none]
+    #[arg(long, value_name = "DISTANCE", value_hint = ValueHint::Other)]
+    pub(crate) overlap: Option<String>,
     /// Chunks read at once, each over a connection of its own, 1 to 64 [default: 2]
     #[arg(short, long, value_name = "N", value_hint = ValueHint::Other)]
     pub(crate) workers: Option<String>,
@@ -275,6 +333,44 @@ pub(crate) struct RunArgs {
     /// Let an error about a value name its row by key (the key's value is printed and logged)
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub(crate) show_row_key: Option<String>,
+}
+
+#[derive(Args, Default)]
+#[command(next_help_heading = "Pace")]
+pub(crate) struct PaceArgs {
+    /// Read at most so many bytes a second from the source, over all workers [default: no limit]
+    #[arg(long, value_name = "BYTES", value_hint = ValueHint::Other)]
+    pub(crate) max_rate: Option<String>,
+    /// Let each worker rest so long after a chunk [default: 0s]
+    #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
+    pub(crate) pause_between_chunks: Option<String>,
+    /// Pause after so many chunks; the same command goes on [default: no limit]
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
+    pub(crate) max_chunks: Option<String>,
+    /// Begin no chunk after so long, and pause [default: no limit]
+    #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
+    pub(crate) stop_after: Option<String>,
+    /// Begin chunks only in these hours of the day, in the machine's time zone, such as
+    /// 22:00-06:00; pause outside of them [default: always]
+    #[arg(long, value_name = "HH:MM-HH:MM", value_hint = ValueHint::Other)]
+    pub(crate) window: Option<String>,
+    /// Slow down while a standby lies further behind than this [default: not looked at]
+    #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
+    pub(crate) max_replica_lag: Option<String>,
+    /// Slow down while more sessions than this are active, the run's own not counted [default: not
+    /// looked at]
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
+    pub(crate) max_active_sessions: Option<String>,
+    /// Pause when replication slots hold back more WAL than this [default: not looked at]
+    #[arg(long, value_name = "BYTES", value_hint = ValueHint::Other)]
+    pub(crate) max_retained_wal: Option<String>,
+    /// Pause, and let the snapshot go, when it is as old as this: it holds back vacuum [default: no
+    /// limit]
+    #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
+    pub(crate) max_snapshot_age: Option<String>,
+    /// How often the four limits above are looked at [default: 5s]
+    #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
+    pub(crate) check_interval: Option<String>,
 }
 
 /// What every command takes.

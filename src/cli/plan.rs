@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use pgsluice::{
-    Chunk, ChunkMethod, ChunkPlan, ColumnPlan, ConnectOptions, MemoryCeiling, Plan, PlanReport,
-    PlannedRelation, Range, Result, TablePlan,
+    Bound, Chunk, ChunkMethod, ChunkPlan, ColumnPlan, ConnectOptions, MemoryCeiling, Plan,
+    PlanReport, PlannedRelation, Range, Result, TablePlan,
 };
 
 use super::grid::Grid;
@@ -156,11 +156,14 @@ fn method(relation: &PlannedRelation) -> String {
     } else {
         ""
     };
-    match (relation.method, &relation.key) {
-        (ChunkMethod::Key, Some(key)) => format!("key {}{ordered}", plain(key)),
-        (ChunkMethod::Key, None) => format!("key{ordered}"),
-        (ChunkMethod::Ctid, _) => "heap pages (ctid)".to_owned(),
-        (ChunkMethod::Whole, _) => "nothing, one chunk".to_owned(),
+    let key = relation.key.as_ref().map(|key| plain(&key.to_string()));
+    let key = key.unwrap_or_default();
+    match relation.method {
+        ChunkMethod::Key => format!("key {key}{ordered}"),
+        ChunkMethod::Time => format!("time {key}{ordered}"),
+        ChunkMethod::Ctid => "heap pages (ctid)".to_owned(),
+        ChunkMethod::Offset => "places in the order of all columns (offset)".to_owned(),
+        ChunkMethod::Whole => "nothing, one chunk".to_owned(),
     }
 }
 
@@ -178,7 +181,7 @@ fn chunk_grid(plan: &Plan, all_chunks: bool) -> Grid {
         let mut cells = match shown {
             Ok(chunk) => vec![
                 chunk.id.to_string(),
-                plain(&range(&chunk.range)),
+                plain(&range(plan.relation_of(chunk), &chunk.range)),
                 format!("~{}", count(chunk.estimated_rows)),
                 format!("~{}", bytes(chunk.estimated_bytes)),
             ],
@@ -215,38 +218,36 @@ fn abridged(chunks: &[Chunk], all: bool) -> impl Iterator<Item = Result<&Chunk, 
         .chain(chunks[chunks.len() - last..].iter().map(Ok))
 }
 
-fn range(range: &Range) -> String {
+fn range(relation: &PlannedRelation, range: &Range) -> String {
+    let key = relation.key.as_ref().map(ToString::to_string);
+    let key = key.unwrap_or_default();
+    let time = |micros: &Option<i64>| micros.map(time_text);
+    let text = |bound: &Option<Bound>| bound.as_ref().map(ToString::to_string);
     match range {
         Range::Whole => "all rows".to_owned(),
-        Range::NullKey { column } => format!("{column} is null"),
-        Range::Key {
-            column,
-            lower: None,
-            upper: None,
-        } => format!("{column}, all"),
-        Range::Key {
-            column,
-            lower: Some(lower),
-            upper: None,
-        } => format!("{lower} <= {column}"),
-        Range::Key {
-            column,
-            lower: None,
-            upper: Some(upper),
-        } => format!("{column} < {upper}"),
-        Range::Key {
-            column,
-            lower: Some(lower),
-            upper: Some(upper),
-        } => {
-            format!("{lower} <= {column} < {upper}")
-        }
-        Range::Ctid { lower, upper: None } => format!("{lower} <= page"),
-        Range::Ctid {
-            lower,
-            upper: Some(upper),
-        } => format!("{lower} <= page < {upper}"),
+        Range::Pack { .. } => "all rows of several".to_owned(),
+        Range::NullKey => format!("{key} is null"),
+        Range::Key { lower, upper } => between(&key, text(lower), text(upper)),
+        Range::Time { lower, upper } => between(&key, time(lower), time(upper)),
+        Range::Ctid { lower, upper } => between("page", Some(lower), upper.as_ref()),
+        Range::Offset { lower, upper } => between("row", Some(lower), upper.as_ref()),
     }
+}
+
+fn between<T: std::fmt::Display>(what: &str, lower: Option<T>, upper: Option<T>) -> String {
+    match (lower, upper) {
+        (None, None) => format!("{what}, all"),
+        (Some(lower), None) => format!("{lower} <= {what}"),
+        (None, Some(upper)) => format!("{what} < {upper}"),
+        (Some(lower), Some(upper)) => format!("{lower} <= {what} < {upper}"),
+    }
+}
+
+/// `2026-11-22 13:00:00`, without a time of day at midnight.
+fn time_text(micros: i64) -> String {
+    let time = chrono::DateTime::from_timestamp_micros(micros).unwrap_or_default();
+    let text = time.format("%Y-%m-%d %H:%M:%S%.f").to_string();
+    text.strip_suffix(" 00:00:00").unwrap_or(&text).to_owned()
 }
 
 /// The SQL of the first chunk, or of all.
@@ -289,6 +290,7 @@ mod tests {
         let chunk = |id| Chunk {
             id: ChunkId(id),
             relation: 0,
+            folder: None,
             range: Range::Ctid {
                 lower: id,
                 upper: Some(id + 1),
@@ -315,28 +317,36 @@ mod tests {
 
     #[test]
     fn ranges_read_as_half_open() {
-        let key = |lower, upper| {
-            range(&Range::Key {
-                column: "id".into(),
-                lower,
-                upper,
+        let relation: PlannedRelation = serde_json::from_value(serde_json::json!({
+            "name": {"schema": "s", "name": "t"}, "oid": 1, "method": "key", "ordered": false,
+            "reason": "", "key": [{"name": "id", "type_name": "pg_catalog.int8",
+                "operators": "pg_catalog", "is_nullable": true}],
+        }))
+        .unwrap();
+        let shown = |one: Range| range(&relation, &one);
+        let key = |lower: Option<&str>, upper: Option<&str>| {
+            shown(Range::Key {
+                lower: lower.map(Bound::one),
+                upper: upper.map(Bound::one),
             })
         };
-        assert_eq!(key(None, Some(5)), "id < 5");
-        assert_eq!(key(Some(5), Some(9)), "5 <= id < 9");
-        assert_eq!(key(Some(9), None), "9 <= id");
+        assert_eq!(key(None, Some("5")), "id < 5");
+        assert_eq!(key(Some("5"), Some("9")), "5 <= id < 9");
+        assert_eq!(key(Some("9"), None), "9 <= id");
+        assert_eq!(shown(Range::NullKey), "id is null");
         assert_eq!(
-            range(&Range::NullKey {
-                column: "id".into()
-            }),
-            "id is null"
-        );
-        assert_eq!(
-            range(&Range::Ctid {
+            shown(Range::Ctid {
                 lower: 0,
                 upper: None
             }),
             "0 <= page"
+        );
+        assert_eq!(
+            shown(Range::Time {
+                lower: Some(1_795_305_600_000_000),
+                upper: Some(1_795_309_200_000_000)
+            }),
+            "2026-11-22 <= id < 2026-11-22 01:00:00"
         );
     }
 

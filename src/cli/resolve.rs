@@ -3,16 +3,19 @@
 //! Owns the parsing of values, once, wherever they stood, and what can be refused before any I/O.
 //! Limits and defaults are the library's.
 
-use std::collections::BTreeMap;
+mod pace;
+mod selection;
 mod verify;
+
+use std::collections::BTreeMap;
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use pgsluice::{ExportOptions, MapTo, Profile, Result, TableSelector};
+use pgsluice::{ExportOptions, Hive, Incremental, MapTo, Profile, Result};
 
-use super::args::{DisplayArgs, JobArgs, StatusArgs, StoreArgs, TypesArgs};
+use super::args::{ChunkArgs, DisplayArgs, JobArgs, StatusArgs, StoreArgs, TypesArgs};
 use super::layers::{Layers, Origin, Setting, config};
 use super::secrets;
 use super::types::Format;
@@ -159,11 +162,13 @@ pub(crate) fn switch(name: &'static str, flag: Option<&str>, layers: &Layers<'_>
 }
 
 fn options(args: &JobArgs, layers: &Layers<'_>) -> Result<ExportOptions> {
-    let mut options = ExportOptions::new(tables(&args.source.table, layers)?);
+    let mut options = ExportOptions::new(selection::patterns("table", &args.source.table, layers)?);
+    selection::fill(&mut options, args, layers)?;
     fill_source(&mut options, args, layers)?;
     fill_types(&mut options, args, layers)?;
     fill_chunks(&mut options, args, layers)?;
     fill_file(&mut options, args, layers)?;
+    pace::fill(&mut options, &args.pace, layers)?;
     let run = &args.run;
     options.require_consistent = switch(
         "require-consistent",
@@ -207,16 +212,47 @@ fn fill_chunks(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>)
     let chunks = &args.chunks;
     let by = layers.one("chunk-by", chunks.chunk_by.as_deref())?;
     set(&mut options.chunk_by, by, library)?;
+    let zone = layers.one("time-zone", chunks.time_zone.as_deref())?;
+    options.time_zone = zone.map(|setting| setting.text.trim().to_owned());
+    options.hive = hive(layers.one("hive", chunks.hive.as_deref())?);
     let rows = layers.one("chunk-rows", chunks.chunk_rows.as_deref())?;
-    set(&mut options.chunk_rows, rows, count)?;
+    options.chunk_rows = rows.as_ref().map(count).transpose()?;
     let bytes = layers.one("chunk-bytes", chunks.chunk_bytes.as_deref())?;
-    set(&mut options.chunk_bytes, bytes, size)?;
+    options.chunk_bytes = bytes.as_ref().map(size).transpose()?;
+    let target = layers.one("target-object-size", chunks.target_object_size.as_deref())?;
+    set(&mut options.target_object_bytes, target, size)?;
+    options.incremental = incremental(chunks, layers)?;
     let workers = layers.one("workers", chunks.workers.as_deref())?;
     set(&mut options.workers, workers, |setting| {
         setting.parse("a number from 1 to 64")
     })?;
     let attempts = layers.one("attempts", chunks.attempts.as_deref())?;
     set(&mut options.chunk_attempts, attempts, count)
+}
+
+/// `--hive`, or `--hive=NAME`.
+fn hive(setting: Option<Setting>) -> Option<Hive> {
+    let text = setting?.text.trim().to_owned();
+    match text.as_str() {
+        "false" => None,
+        "true" => Some(Hive::default()),
+        _ => Some(Hive { name: Some(text) }),
+    }
+}
+
+fn incremental(args: &ChunkArgs, layers: &Layers<'_>) -> Result<Option<Incremental>> {
+    let column = layers.one("incremental", args.incremental.as_deref())?;
+    let overlap = layers.one("overlap", args.overlap.as_deref())?;
+    let overlap = overlap.map(|setting| setting.text.trim().to_owned());
+    match (column, overlap) {
+        (None, Some(_)) => Err(config("--overlap is for --incremental")),
+        (None, None) => Ok(None),
+        (Some(setting), overlap) => {
+            let expected = "a column's name, quoted as in SQL";
+            let column = column_name(setting.text.trim()).ok_or_else(|| setting.bad(expected))?;
+            Ok(Some(Incremental { column, overlap }))
+        }
+    }
 }
 
 fn fill_file(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>) -> Result<()> {
@@ -286,27 +322,6 @@ fn choice<T: Copy + Default>(setting: Option<Setting>, values: &[(&str, T)]) -> 
     found
         .map(|(_, value)| *value)
         .ok_or_else(|| setting.bad(&format!("one of {}", names())))
-}
-
-fn tables(flags: &[String], layers: &Layers<'_>) -> Result<Vec<TableSelector>> {
-    let mut tables = Vec::new();
-    for setting in layers.many("table", flags)? {
-        for part in split_list(&setting.text) {
-            let text = part.trim().to_owned();
-            let table: TableSelector = library(&Setting {
-                origin: setting.origin.clone(),
-                text,
-            })?;
-            if tables.contains(&table) {
-                return Err(config(format!(
-                    "{}: {table} is given twice",
-                    setting.origin
-                )));
-            }
-            tables.push(table);
-        }
-    }
-    Ok(tables)
 }
 
 /// Column names as SQL reads them: unquoted ones fold to lower case, `"…"` keeps.

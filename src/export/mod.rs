@@ -26,7 +26,7 @@ pub use report::{ExportReport, Retry, TableReport};
 use crate::chunk::Totals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Dataset, finish};
-use crate::options::ExportOptions;
+use crate::options::{ExportOptions, TablePattern, TableSelector};
 use crate::pg::{ConnectOptions, Keeper, KeeperOptions};
 use crate::plan::Decision;
 use crate::snapshot::{Consistency, Snapshot};
@@ -156,7 +156,15 @@ async fn open_keeper(
         snapshot: options.snapshot.clone(),
         purpose,
     };
-    Keeper::open(source, &options.tables, &keeper).await
+    let tables: Option<Vec<TableSelector>> =
+        options.tables.iter().map(TablePattern::as_exact).collect();
+    let tables = tables.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Unsupported,
+            "patterns of tables are not there yet",
+        )
+    })?;
+    Keeper::open(source, &tables, &keeper).await
 }
 
 /// What is gathered for the report while a run goes on.

@@ -182,12 +182,18 @@ pub(crate) fn mapping_options(options: &ExportOptions) -> MappingOptions {
 fn config_of(keeper: &Keeper, schema: &TableSchema, options: &ExportOptions) -> ExportConfig {
     ExportConfig {
         table: schema.name.clone(),
+        query: options.query.as_ref().map(|query| query.sql.clone()),
+        inheritance: options.inheritance,
         columns: options.columns.clone(),
         exclude_columns: options.exclude_columns.clone(),
         filter: options.filter.clone(),
         chunk_by: options.chunk_by.clone(),
+        time_zone: options.time_zone.clone(),
+        hive: options.hive.clone(),
         chunk_rows: options.chunk_rows,
         chunk_bytes: options.chunk_bytes,
+        target_object_bytes: options.target_object_bytes,
+        incremental: options.incremental.clone(),
         compression: options.compression,
         row_group_bytes: options.row_group_bytes as u64,
         profile: options.profile,

@@ -113,12 +113,7 @@ async fn plan_one(
     let select = select_list(&schema, &mapping);
     let chunk_plan = |chunk: &Chunk| ChunkPlan {
         chunk: chunk.clone(),
-        sql: sql::chunk_select(
-            plan.relation_of(chunk),
-            &chunk.range,
-            &select,
-            options.filter.as_deref(),
-        ),
+        sql: sql::chunk_select(&plan, chunk, &select, options.filter.as_deref()),
     };
     Ok(TablePlan {
         folder: layout::dataset_folder(&options.layout, &schema.name)?,

@@ -222,7 +222,7 @@ impl Connection {
             chunk: chunk.id,
             range: chunk.range.clone(),
             relation: relation.name.clone(),
-            predicate: sql::predicate(&chunk.range).unwrap_or_default(),
+            predicate: sql::predicate(relation, &chunk.range).unwrap_or_default(),
             snapshot: table.snapshot_index,
             lsn: work.snapshot.lsn,
             rows: summary.rows,
@@ -306,8 +306,8 @@ impl Connection {
     ) -> Result<CopySummary> {
         let relation = table.plan.relation_of(chunk);
         let select = sql::chunk_select(
-            relation,
-            &chunk.range,
+            &table.plan,
+            chunk,
             &select_list(&table.schema, &table.mapping),
             self.work.options.filter.as_deref(),
         );
@@ -353,12 +353,11 @@ fn new_decoder(table: &TableWork, chunk: &Chunk, options: &ExportOptions) -> Cop
         [key] => Some(key),
         _ => None,
     };
-    let key = relation
-        .key
-        .as_ref()
-        .or(primary)
+    let planned = relation.key.as_ref().and_then(|key| key.single());
+    let key = planned
+        .or(primary.map(String::as_str))
         .filter(|_| options.show_row_key);
-    let column = key.and_then(|key| table.schema.columns.iter().position(|c| &c.name == key));
+    let column = key.and_then(|key| table.schema.columns.iter().position(|c| c.name == key));
     decoder.with_row_key(column, &table.mapping)
 }
 

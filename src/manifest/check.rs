@@ -9,9 +9,9 @@ use super::change::InvariantError;
 use super::model::{
     Change, ChunkEntry, Dataset, Entry, MAX_COMMIT_CHUNKS, MAX_PLAN_CHUNKS, Open, PlanStart, State,
 };
-use crate::chunk::{Chunk, ChunkId, PlannedRelation, Range, Totals};
+use crate::chunk::{Bound, Chunk, ChunkId, Key, PlannedRelation, Range, Totals};
 use crate::options::OnUnrepresentable;
-use crate::store::layout::{parse_exceptions_key, parse_object_key};
+use crate::store::layout::{folder_of, parse_exceptions_key, parse_object_key};
 
 type Checked = Result<(), InvariantError>;
 
@@ -224,55 +224,85 @@ fn check_partition<'a>(
     chunks: impl Iterator<Item = &'a Chunk>,
 ) -> Checked {
     let mut chunks = chunks.peekable();
-    for (number, relation) in (0_u32..).zip(relations) {
+    let mut number = 0_u32;
+    while let Some(relation) = relations.get(number as usize) {
+        let wrong = InvariantError::Partition(number);
+        let packed = chunks.peek().filter(|chunk| chunk.relation == number);
+        if let Some(Range::Pack { upper }) = packed.map(|chunk| &chunk.range) {
+            if *upper <= number || *upper as usize > relations.len() {
+                return Err(wrong);
+            }
+            number = *upper;
+            chunks.next();
+            continue;
+        }
         let mut cover = Cover::Nothing;
         while let Some(chunk) = chunks.next_if(|chunk| chunk.relation == number) {
-            cover = cover
-                .extend(relation, &chunk.range)
-                .ok_or(InvariantError::Partition(number))?;
+            cover = cover.extend(relation, &chunk.range).ok_or(wrong.clone())?;
         }
-        if cover != Cover::Everything && cover != Cover::AllKeys {
-            return Err(InvariantError::Partition(number));
+        if !cover.is_all(relation) {
+            return Err(wrong);
         }
+        number += 1;
     }
-    Ok(())
+    match chunks.next() {
+        // It belongs to a relation that a pack has covered.
+        Some(chunk) => Err(InvariantError::Partition(chunk.relation)),
+        None => Ok(()),
+    }
 }
 
 /// How much of a relation the ranges so far cover, from below.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Cover {
+enum Cover<'a> {
     Nothing,
-    KeysBelow(i64),
+    KeysBelow(&'a Bound),
+    TimesBelow(i64),
     PagesBelow(u32),
-    /// All keys; rows without one may still follow.
+    RowsBelow(u64),
+    /// All keys or times; rows without one may still follow.
     AllKeys,
     Everything,
 }
 
-impl Cover {
-    fn extend(self, relation: &PlannedRelation, range: &Range) -> Option<Self> {
-        let is_key = |column: &String| relation.key.as_ref() == Some(column);
+impl<'a> Cover<'a> {
+    /// Whether nothing is missing.
+    fn is_all(self, relation: &PlannedRelation) -> bool {
+        let has_nulls = relation.key.as_ref().is_some_and(Key::is_nullable);
+        self == Self::Everything || self == Self::AllKeys && !has_nulls
+    }
+
+    fn extend(self, relation: &PlannedRelation, range: &'a Range) -> Option<Self> {
+        let is_keyed = relation.key.is_some();
         match (self, range) {
             (Self::Nothing, Range::Whole) => Some(Self::Everything),
-            (
-                Self::Nothing,
-                Range::Key {
-                    column,
-                    lower: None,
-                    upper,
-                },
-            ) if is_key(column) => Some(upper.map_or(Self::AllKeys, Self::KeysBelow)),
+            (Self::Nothing, Range::Key { lower: None, upper }) if is_keyed => {
+                let below = upper.as_ref().filter(|upper| is_of_key(relation, upper));
+                (below.is_some() == upper.is_some())
+                    .then(|| below.map_or(Self::AllKeys, Self::KeysBelow))
+            }
             (
                 Self::KeysBelow(below),
                 Range::Key {
-                    column,
                     lower: Some(lower),
                     upper,
                 },
-            ) if is_key(column) && *lower == below && upper.is_none_or(|upper| upper > below) => {
-                Some(upper.map_or(Self::AllKeys, Self::KeysBelow))
+            ) if lower == below
+                && upper
+                    .as_ref()
+                    .is_none_or(|upper| is_above(relation, below, upper)) =>
+            {
+                Some(upper.as_ref().map_or(Self::AllKeys, Self::KeysBelow))
             }
-            (Self::AllKeys, Range::NullKey { column }) if is_key(column) => Some(Self::Everything),
+            (Self::Nothing, Range::Time { lower: None, upper }) if is_keyed => {
+                Some(upper.map_or(Self::AllKeys, Self::TimesBelow))
+            }
+            (Self::TimesBelow(below), Range::Time { lower, upper })
+                if *lower == Some(below) && upper.is_none_or(|upper| upper > below) =>
+            {
+                Some(upper.map_or(Self::AllKeys, Self::TimesBelow))
+            }
+            (Self::AllKeys, Range::NullKey) => Some(Self::Everything),
             (Self::Nothing, Range::Ctid { lower: 0, upper }) if *upper != Some(0) => {
                 Some(upper.map_or(Self::Everything, Self::PagesBelow))
             }
@@ -281,8 +311,42 @@ impl Cover {
             {
                 Some(upper.map_or(Self::Everything, Self::PagesBelow))
             }
+            (Self::Nothing, Range::Offset { lower: 0, upper }) if *upper != Some(0) => {
+                Some(upper.map_or(Self::Everything, Self::RowsBelow))
+            }
+            (Self::RowsBelow(below), Range::Offset { lower, upper })
+                if *lower == below && upper.is_none_or(|upper| upper > below) =>
+            {
+                Some(upper.map_or(Self::Everything, Self::RowsBelow))
+            }
             _ => None,
         }
+    }
+}
+
+/// Whether a bound has a value for each key column.
+fn is_of_key(relation: &PlannedRelation, bound: &Bound) -> bool {
+    relation
+        .key
+        .as_ref()
+        .is_some_and(|key| key.columns.len() == bound.0.len())
+}
+
+/// Whether a bound lies above another, as far as that can be told without the server, whose order
+/// it is: integers are compared, others must differ.
+fn is_above(relation: &PlannedRelation, below: &Bound, upper: &Bound) -> bool {
+    let integer = |bound: &Bound| match bound.0.as_slice() {
+        [text] => text.parse::<i64>().ok(),
+        _ => None,
+    };
+    let is_integer = relation.key.as_ref().is_some_and(|key| {
+        let integers = ["pg_catalog.int2", "pg_catalog.int4", "pg_catalog.int8"];
+        matches!(key.columns.as_slice(), [only] if integers.contains(&only.type_name.as_str()))
+    });
+    match (integer(below), integer(upper)) {
+        _ if !is_of_key(relation, upper) => false,
+        (Some(below), Some(upper)) if is_integer => below < upper,
+        _ => below != upper && !is_integer,
     }
 }
 
@@ -340,6 +404,10 @@ fn check_entry(
         require(
             parse_object_key(&object.key) == Some((entry.chunk, epoch)),
             "an object's key is not of this chunk and epoch",
+        )?;
+        require(
+            folder_of(&object.key) == chunk.folder.as_deref(),
+            "an object is not in the chunk's folder",
         )?;
     }
     for object in entry.all_objects() {

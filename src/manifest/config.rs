@@ -7,14 +7,22 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::options::{ChunkBy, Compression, MapTo, OnUnrepresentable, Profile};
+use crate::options::{
+    ChunkBy, Compression, Hive, Incremental, Inheritance, MapTo, OnUnrepresentable, Profile,
+};
 use crate::table::TableName;
 
 /// What is exported and how: all that must be the same when a run is resumed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ExportConfig {
-    /// The table.
+    /// The table, or the query's name.
     pub(crate) table: TableName,
+    /// The query that stands for a table.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) query: Option<String>,
+    /// What becomes of inheritance children.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) inheritance: Option<Inheritance>,
     /// Only these columns.
     pub(crate) columns: Option<Vec<String>>,
     /// All columns but these.
@@ -23,10 +31,21 @@ pub(crate) struct ExportConfig {
     pub(crate) filter: Option<String>,
     /// How the table is cut.
     pub(crate) chunk_by: ChunkBy,
+    /// Whose days time chunks are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) time_zone: Option<String>,
+    /// Folders of time chunks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) hive: Option<Hive>,
     /// Rows a chunk should hold, at most.
-    pub(crate) chunk_rows: u64,
+    pub(crate) chunk_rows: Option<u64>,
     /// Bytes of table a chunk should hold, at most.
-    pub(crate) chunk_bytes: u64,
+    pub(crate) chunk_bytes: Option<u64>,
+    /// Bytes of Parquet an object should have, at most.
+    pub(crate) target_object_bytes: u64,
+    /// Only rows above what the last completed run reached.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) incremental: Option<Incremental>,
     /// How pages are compressed.
     pub(crate) compression: Compression,
     /// Encoded bytes that close a row group.
@@ -71,21 +90,34 @@ impl ExportConfig {
     /// Where `now` differs from this, the stored one.
     pub(crate) fn differences(&self, now: &Self) -> Vec<Difference> {
         let list = |columns: &[String]| format!("[{}]", columns.join(", "));
+        let none = || "none".to_owned();
+        let number = |number: Option<u64>| number.map_or("derived".to_owned(), |n| n.to_string());
         let fields = |config: &Self| {
             [
                 ("table", config.table.to_string()),
+                ("--query", config.query.clone().unwrap_or_else(none)),
+                (
+                    "--only, --include-children",
+                    config
+                        .inheritance
+                        .map_or_else(none, |what| format!("{what:?}")),
+                ),
                 (
                     "--columns",
                     config.columns.as_deref().map_or("all".to_owned(), list),
                 ),
                 ("--exclude-columns", list(&config.exclude_columns)),
-                (
-                    "--where",
-                    config.filter.clone().unwrap_or_else(|| "none".to_owned()),
-                ),
+                ("--where", config.filter.clone().unwrap_or_else(none)),
                 ("--chunk-by", config.chunk_by.to_string()),
-                ("--chunk-rows", config.chunk_rows.to_string()),
-                ("--chunk-bytes", config.chunk_bytes.to_string()),
+                ("--time-zone", config.time_zone.clone().unwrap_or_else(none)),
+                ("--hive", hive(config.hive.as_ref())),
+                ("--chunk-rows", number(config.chunk_rows)),
+                ("--chunk-bytes", number(config.chunk_bytes)),
+                (
+                    "--target-object-size",
+                    config.target_object_bytes.to_string(),
+                ),
+                ("--incremental", incremental(config.incremental.as_ref())),
                 ("--compression", config.compression.to_string()),
                 ("--row-group-bytes", config.row_group_bytes.to_string()),
                 ("--profile", config.profile.to_string()),
@@ -109,6 +141,24 @@ impl ExportConfig {
     }
 }
 
+fn hive(hive: Option<&Hive>) -> String {
+    match hive {
+        None => "none".to_owned(),
+        Some(Hive { name: None }) => "the column's name and unit".to_owned(),
+        Some(Hive { name: Some(name) }) => name.clone(),
+    }
+}
+
+fn incremental(incremental: Option<&Incremental>) -> String {
+    match incremental {
+        None => "none".to_owned(),
+        Some(Incremental { column, overlap }) => match overlap {
+            None => column.clone(),
+            Some(overlap) => format!("{column} with an overlap of {overlap}"),
+        },
+    }
+}
+
 /// `[a=text, b=decimal(20,4)]`
 fn maps(maps: &BTreeMap<String, MapTo>) -> String {
     let shown: Vec<_> = maps
@@ -125,6 +175,8 @@ mod tests {
     fn config() -> ExportConfig {
         ExportConfig {
             table: TableName::new("s", "t"),
+            query: None,
+            inheritance: None,
             columns: None,
             exclude_columns: Vec::new(),
             filter: None,
@@ -132,8 +184,12 @@ mod tests {
             maps: BTreeMap::new(),
             on_unrepresentable: OnUnrepresentable::Error,
             chunk_by: ChunkBy::Auto,
-            chunk_rows: 1,
-            chunk_bytes: 1,
+            time_zone: None,
+            hive: None,
+            chunk_rows: Some(1),
+            chunk_bytes: Some(1),
+            target_object_bytes: 1,
+            incremental: None,
             compression: Compression::default(),
             row_group_bytes: 1,
             database: "d".into(),

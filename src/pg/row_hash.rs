@@ -10,7 +10,7 @@ use crate::chunk::{PlannedRelation, Range};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::error::sqlstate;
 use crate::pg::session::{Session, column};
-use crate::pg::sql::{SelectColumn, predicate, quote_ident, quote_literal, quote_table};
+use crate::pg::sql::{self, SelectColumn, from_clause, quote_ident, quote_literal};
 use crate::snapshot::Snapshot;
 
 /// Rows of a part of a relation, and their hash.
@@ -26,7 +26,7 @@ pub(crate) struct RowsFound {
 /// What is counted: rows of one relation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part<'a> {
-    /// The relation, read with `ONLY`.
+    /// The relation, read with `ONLY`, or a query.
     pub(crate) relation: &'a PlannedRelation,
     /// Which of its rows.
     pub(crate) range: &'a Range,
@@ -149,8 +149,8 @@ impl Session {
              xmin::pg_catalog.text::pg_catalog.int8, {visible}::pg_catalog.txid_snapshot)"
         );
         let sql = format!(
-            "SELECT pg_catalog.count(*) FROM ONLY {}{}",
-            quote_table(&part.relation.name),
+            "SELECT pg_catalog.count(*) FROM {}{}",
+            from_clause(part.relation),
             conditions(part, Some(newer))
         );
         let row = self.query_one(what, &sql, &[]).await?;
@@ -165,8 +165,8 @@ fn is_too_large(error: &Error) -> bool {
 
 fn count_select(part: Part<'_>) -> String {
     format!(
-        "SELECT pg_catalog.count(*), NULL::pg_catalog.text FROM ONLY {}{}",
-        quote_table(&part.relation.name),
+        "SELECT pg_catalog.count(*), NULL::pg_catalog.text FROM {}{}",
+        from_clause(part.relation),
         conditions(part, None)
     )
 }
@@ -192,8 +192,8 @@ fn hash_select(part: Part<'_>, columns: &[SentColumn]) -> String {
         "SELECT pg_catalog.count(*), COALESCE(pg_catalog.sum(('x' OPERATOR(pg_catalog.||) \
          pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256({tuple}), 1, 8), 'hex'))\
          ::pg_catalog.bit(64)::pg_catalog.int8), 0)::pg_catalog.text \
-         FROM (SELECT {list} FROM ONLY {}{} OFFSET 0) AS sent",
-        quote_table(&part.relation.name),
+         FROM (SELECT {list} FROM {}{} OFFSET 0) AS sent",
+        from_clause(part.relation),
         conditions(part, None)
     )
 }
@@ -215,11 +215,7 @@ fn joined(mut parts: Vec<String>) -> String {
 
 /// The `WHERE` of a part: as its chunks were read, and one condition more.
 fn conditions(part: Part<'_>, more: Option<String>) -> String {
-    let filter = part.filter.map(|filter| format!("\n{filter}\n"));
-    let all = predicate(part.range).into_iter().chain(filter).chain(more);
-    let all: Vec<String> = all.map(|condition| format!("({condition})")).collect();
-    if all.is_empty() {
-        return String::new();
-    }
-    format!(" WHERE {}", all.join(" AND "))
+    let mut all = sql::conditions(part.relation, part.range, part.filter);
+    all.extend(more);
+    sql::where_clause(&all)
 }

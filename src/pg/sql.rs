@@ -5,7 +5,9 @@
 
 use std::fmt::Write;
 
-use crate::chunk::{PlannedRelation, Range};
+use chrono::DateTime;
+
+use crate::chunk::{Bound, Chunk, KeyColumn, Plan, PlannedRelation, Range, Window};
 use crate::table::{Column, TableName};
 
 /// One column of a SELECT list.
@@ -58,29 +60,40 @@ pub(crate) fn quote_table(name: &TableName) -> String {
     format!("{}.{}", quote_ident(&name.schema), quote_ident(&name.name))
 }
 
-/// The condition of a range; `None` when it is all rows.
+/// What a relation's rows are selected from: the relation alone, or the query.
 ///
-/// Bounds are typed as int8, which the operators of every integer type's btree index take. An
-/// open key range still leaves out NULL keys: they have a chunk of their own.
-pub(crate) fn predicate(range: &Range) -> Option<String> {
+/// A query stands on lines of its own, so that a trailing `--` comment ends with it.
+pub(crate) fn from_clause(relation: &PlannedRelation) -> String {
+    match &relation.query {
+        Some(query) => format!("(\n{query}\n) AS q"),
+        None => format!("ONLY {}", quote_table(&relation.name)),
+    }
+}
+
+/// The condition of a range of a relation; `None` when it is all rows.
+///
+/// An open key range still leaves out NULL keys: they have a chunk of their own.
+pub(crate) fn predicate(relation: &PlannedRelation, range: &Range) -> Option<String> {
+    let columns = relation.key.as_ref().map_or(&[][..], |key| &key.columns);
+    let keyed = |lower: Option<String>, upper: Option<String>| {
+        let bounds = [(">=", lower), ("<", upper)].into_iter();
+        let bounds = bounds.filter_map(|(op, bound)| Some(compared(columns, op, &bound?)));
+        joined(bounds.chain(not_null(columns, range)).collect(), " AND ")
+    };
     match range {
-        Range::Whole => None,
-        Range::NullKey { column } => Some(format!("{} IS NULL", quote_ident(column))),
-        Range::Key {
-            column,
-            lower,
-            upper,
-        } => {
-            let column = quote_ident(column);
-            let bound = |op: &str, value: &i64| format!("{column} {op} '{value}'::pg_catalog.int8");
-            Some(match (lower, upper) {
-                (None, None) => format!("{column} IS NOT NULL"),
-                (Some(lower), None) => bound(">=", lower),
-                (None, Some(upper)) => bound("<", upper),
-                (Some(lower), Some(upper)) => {
-                    format!("{} AND {}", bound(">=", lower), bound("<", upper))
-                }
-            })
+        Range::Whole | Range::Pack { .. } | Range::Offset { .. } => None,
+        Range::NullKey => {
+            let nullable = columns.iter().filter(|column| column.is_nullable);
+            let is_null = nullable.map(|column| format!("{} IS NULL", quote_ident(&column.name)));
+            joined(is_null.collect(), " OR ")
+        }
+        Range::Key { lower, upper } => {
+            let text = |bound: &Option<Bound>| bound.as_ref().map(|bound| literal(columns, bound));
+            keyed(text(lower), text(upper))
+        }
+        Range::Time { lower, upper } => {
+            let text = |bound: &Option<i64>| bound.map(|bound| time_literal(columns, bound));
+            keyed(text(lower), text(upper))
         }
         Range::Ctid { lower, upper } => {
             let bound = |op: &str, page: &u32| format!("ctid {op} '({page},0)'::pg_catalog.tid");
@@ -92,33 +105,144 @@ pub(crate) fn predicate(range: &Range) -> Option<String> {
     }
 }
 
-/// The SELECT of one chunk.
+/// A comparison of the key with a bound, by the operators of the key's own index.
+pub(crate) fn compared(columns: &[KeyColumn], op: &str, bound: &str) -> String {
+    let operator = match columns.first().map(|column| column.operators.as_str()) {
+        None | Some("pg_catalog") => op.to_owned(),
+        Some(schema) => format!("OPERATOR({}.{op})", quote_ident(schema)),
+    };
+    format!("{} {operator} {bound}", key_expression(columns))
+}
+
+/// `"a"`, or `ROW("a", "b")`.
+pub(crate) fn key_expression(columns: &[KeyColumn]) -> String {
+    let names: Vec<String> = columns
+        .iter()
+        .map(|column| quote_ident(&column.name))
+        .collect();
+    match names.as_slice() {
+        [one] => one.clone(),
+        _ => format!("ROW({})", names.join(", ")),
+    }
+}
+
+/// A bound as the server reads it: `'7'::pg_catalog.int8`, or `ROW('7'::…, 'x'::…)`.
+pub(crate) fn literal(columns: &[KeyColumn], bound: &Bound) -> String {
+    let values = columns.iter().zip(&bound.0);
+    let values: Vec<String> = values
+        .map(|(column, text)| format!("{}::{}", quote_literal(text), column.type_name))
+        .collect();
+    match values.as_slice() {
+        [one] => one.clone(),
+        _ => format!("ROW({})", values.join(", ")),
+    }
+}
+
+/// Microseconds since 1970 as a literal of the time column's type. Plans keep to years of four
+/// digits, which every calendar holds.
+fn time_literal(columns: &[KeyColumn], micros: i64) -> String {
+    let type_name = columns
+        .first()
+        .map_or("", |column| column.type_name.as_str());
+    let format = match type_name {
+        "pg_catalog.date" => "%Y-%m-%d",
+        "pg_catalog.timestamptz" => "%Y-%m-%d %H:%M:%S%.6f+00",
+        _ => "%Y-%m-%d %H:%M:%S%.6f",
+    };
+    let time = DateTime::from_timestamp_micros(micros).unwrap_or_default();
+    format!("'{}'::{type_name}", time.format(format))
+}
+
+/// What keeps rows without a key out of a range that does not say so itself: an open one, and a
+/// comparison of rows, which its first column can decide though a later one is NULL.
+fn not_null(columns: &[KeyColumn], range: &Range) -> Vec<String> {
+    let is_bounded = match range {
+        Range::Key { lower, upper } => lower.is_some() || upper.is_some(),
+        Range::Time { lower, upper } => lower.is_some() || upper.is_some(),
+        _ => true,
+    };
+    let is_said = columns.len() == 1 && is_bounded;
+    let nullable = columns
+        .iter()
+        .filter(|column| column.is_nullable && !is_said);
+    nullable
+        .map(|column| format!("{} IS NOT NULL", quote_ident(&column.name)))
+        .collect()
+}
+
+/// The condition of an incremental run's rows.
+pub(crate) fn window_predicate(window: &Window) -> String {
+    let columns = std::slice::from_ref(&window.column);
+    let value = |text: &String| literal(columns, &Bound::one(text.clone()));
+    let name = quote_ident(&window.column.name);
+    let inside = match (&window.lower, &window.upper) {
+        (_, None) => "false".to_owned(),
+        (None, Some(upper)) => compared(columns, "<=", &value(upper)),
+        (Some(lower), Some(upper)) => format!(
+            "{} AND {}",
+            compared(columns, ">", &value(lower)),
+            compared(columns, "<=", &value(upper))
+        ),
+    };
+    match window.with_nulls {
+        true => format!("({inside}) OR {name} IS NULL"),
+        false => inside,
+    }
+}
+
+/// All conditions on the rows of a relation's range: bounds, window, filter, each to be put into
+/// parentheses.
 ///
 /// The filter stands on lines of its own, so that a trailing `--` comment ends with it.
 /// `plan::plan_table` has made sure that it is one expression.
-pub(crate) fn chunk_select(
+pub(crate) fn conditions(
     relation: &PlannedRelation,
     range: &Range,
+    filter: Option<&str>,
+) -> Vec<String> {
+    let filter = filter.map(|filter| format!("\n{filter}\n"));
+    let window = relation.window.as_ref().map(window_predicate);
+    predicate(relation, range)
+        .into_iter()
+        .chain(window)
+        .chain(filter)
+        .collect()
+}
+
+/// ` WHERE (a) AND (b)`; empty without conditions.
+pub(crate) fn where_clause(conditions: &[String]) -> String {
+    let all: Vec<String> = conditions.iter().map(|one| format!("({one})")).collect();
+    match all.is_empty() {
+        true => String::new(),
+        false => format!(" WHERE {}", all.join(" AND ")),
+    }
+}
+
+fn joined(parts: Vec<String>, word: &str) -> Option<String> {
+    (!parts.is_empty()).then(|| parts.join(word))
+}
+
+/// The SELECT of one chunk; of a pack, those of its relations, one after another.
+pub(crate) fn chunk_select(
+    plan: &Plan,
+    chunk: &Chunk,
     columns: &[SelectColumn],
     filter: Option<&str>,
 ) -> String {
     let list: Vec<String> = columns.iter().map(select_item).collect();
-    let mut sql = format!(
-        "SELECT {} FROM ONLY {}",
-        list.join(", "),
-        quote_table(&relation.name)
-    );
-    let filter = filter.map(|filter| format!("\n{filter}\n"));
-    let conditions = predicate(range).into_iter().chain(filter);
-    for (index, condition) in conditions.enumerate() {
-        let word = if index == 0 { "WHERE" } else { "AND" };
+    let list = list.join(", ");
+    let selects = plan.relations_of(chunk).iter().map(|relation| {
+        let conditions = conditions(relation, &chunk.range, filter);
+        let mut sql = format!(
+            "SELECT {list} FROM {}{}",
+            from_clause(relation),
+            where_clause(&conditions)
+        );
         // Writing to a String cannot fail.
-        let _ = write!(sql, " {word} ({condition})");
-    }
-    if let Some(key) = order_of(relation, range) {
-        let _ = write!(sql, " ORDER BY {}", quote_ident(key));
-    }
-    sql
+        let _ = write!(sql, "{}", order_of(relation, &chunk.range, columns));
+        sql
+    });
+    selects.collect::<Vec<_>>().join(" UNION ALL ")
 }
 
 /// The COPY statement around a SELECT.
@@ -135,94 +259,27 @@ fn select_item(column: &SelectColumn) -> String {
     }
 }
 
-/// The key that a chunk is read in the order of.
-fn order_of<'a>(relation: &PlannedRelation, range: &'a Range) -> Option<&'a str> {
-    match range {
-        Range::Key { column, .. } if relation.ordered => Some(column),
-        _ => None,
+/// The order that a chunk is read in, and which places of it.
+fn order_of(relation: &PlannedRelation, range: &Range, columns: &[SelectColumn]) -> String {
+    match (range, &relation.key) {
+        (Range::Key { .. }, Some(key)) if relation.ordered => {
+            let names: Vec<String> = key.columns.iter().map(|c| quote_ident(&c.name)).collect();
+            format!(" ORDER BY {}", names.join(", "))
+        }
+        (Range::Offset { lower, upper }, _) => {
+            // Rows of the same text are the same row; the types' own order would tie 1.0 and 1.00.
+            let texts: Vec<String> = columns
+                .iter()
+                .map(|column| format!("{} COLLATE pg_catalog.\"C\"", column.text()))
+                .collect();
+            let limit = upper.map(|upper| format!(" LIMIT {}", upper.saturating_sub(*lower)));
+            let limit = limit.unwrap_or_default();
+            format!(" ORDER BY {} OFFSET {lower}{limit}", texts.join(", "))
+        }
+        _ => String::new(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chunk::ChunkMethod;
-
-    fn relation(ordered: bool) -> PlannedRelation {
-        PlannedRelation {
-            name: TableName::new("s\"x", "t;--"),
-            oid: 1,
-            method: ChunkMethod::Key,
-            key: Some("k".into()),
-            ordered,
-            reason: String::new(),
-        }
-    }
-
-    fn column(name: &str, as_text: bool) -> SelectColumn {
-        SelectColumn {
-            name: name.into(),
-            as_text,
-            is_xml: false,
-        }
-    }
-
-    #[test]
-    fn a_chunk_select_quotes_names_and_fences_the_filter() {
-        let range = Range::Key {
-            column: "k".into(),
-            lower: Some(i64::MIN),
-            upper: Some(7),
-        };
-        let columns = [column("k", false), column("a\"b", true)];
-        assert_eq!(
-            chunk_select(&relation(true), &range, &columns, Some("x > 1 -- note")),
-            "SELECT \"k\", CASE pg_catalog.num_nulls(\"a\"\"b\") WHEN 0 THEN \
-             pg_catalog.format('%s', \"a\"\"b\") END AS \"a\"\"b\" FROM ONLY \"s\"\"x\".\"t;--\" \
-             WHERE (\"k\" >= '-9223372036854775808'::pg_catalog.int8 AND \
-             \"k\" < '7'::pg_catalog.int8) AND (\nx > 1 -- note\n) ORDER BY \"k\""
-        );
-    }
-
-    #[test]
-    fn whole_tables_and_zero_columns_need_no_condition() {
-        let sql = chunk_select(&relation(true), &Range::Whole, &[], None);
-        assert_eq!(sql, "SELECT  FROM ONLY \"s\"\"x\".\"t;--\"");
-        assert_eq!(
-            copy_statement("SELECT 1"),
-            "COPY (SELECT 1) TO STDOUT (FORMAT binary)"
-        );
-    }
-
-    #[test]
-    fn open_key_ranges_leave_null_keys_to_their_own_chunk() {
-        let key = |lower, upper| {
-            predicate(&Range::Key {
-                column: "k".into(),
-                lower,
-                upper,
-            })
-        };
-        assert_eq!(key(None, None).unwrap(), "\"k\" IS NOT NULL");
-        assert_eq!(key(None, Some(3)).unwrap(), "\"k\" < '3'::pg_catalog.int8");
-        assert_eq!(
-            predicate(&Range::NullKey { column: "k".into() }).unwrap(),
-            "\"k\" IS NULL"
-        );
-    }
-
-    #[test]
-    fn the_last_page_range_is_open() {
-        let ctid = |lower, upper| predicate(&Range::Ctid { lower, upper }).unwrap();
-        assert_eq!(ctid(8, None), "ctid >= '(8,0)'::pg_catalog.tid");
-        assert_eq!(
-            ctid(0, Some(8)),
-            "ctid >= '(0,0)'::pg_catalog.tid AND ctid < '(8,0)'::pg_catalog.tid"
-        );
-    }
-
-    #[test]
-    fn literals_double_their_quotes() {
-        assert_eq!(quote_literal("it's \\"), "'it''s \\'");
-    }
-}
+#[path = "sql_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@
 
 use tokio_postgres::Row;
 
-use crate::chunk::{Chunk, ChunkId, ChunkMethod, Plan, PlannedRelation, Range};
+use crate::chunk::{Chunk, ChunkId, ChunkMethod, Key, KeyColumn, Plan, PlannedRelation, Range};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{ChunkBy, ExportOptions};
 use crate::pg::Session;
@@ -49,7 +49,10 @@ SELECT a.attname::text,
   s.correlation::pg_catalog.float8, coalesce(s.null_frac, 0)::pg_catalog.float8,
   coalesce(s.histogram_bounds::text::pg_catalog.int8[], '{}'),
   coalesce(s.most_common_vals::text::pg_catalog.int8[], '{}'),
-  coalesce(s.most_common_freqs::pg_catalog.float8[], '{}')
+  coalesce(s.most_common_freqs::pg_catalog.float8[], '{}'),
+  (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname)
+   FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+   WHERE t.oid = b.typid)
 FROM base b
 JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
 LEFT JOIN leads l ON l.attnum = a.attnum
@@ -62,6 +65,7 @@ ORDER BY a.attnum";
 #[derive(Debug, Clone, PartialEq)]
 struct Candidate {
     stats: KeyStats,
+    type_name: String,
     has_index: bool,
     is_unique: bool,
     correlation: Option<f64>,
@@ -202,14 +206,7 @@ pub(crate) async fn check_filter(session: &Session, table: &TableName, filter: &
 
 /// A partitioned table without partitions: reading it with ONLY yields no rows, and the schema.
 fn empty_parent(schema: &TableSchema) -> PlannedRelation {
-    PlannedRelation {
-        name: schema.name.clone(),
-        oid: schema.oid,
-        method: ChunkMethod::Whole,
-        key: None,
-        ordered: false,
-        reason: "it has no partitions".to_owned(),
-    }
+    PlannedRelation::whole(schema.name.clone(), schema.oid, "it has no partitions")
 }
 
 async fn plan_relation(
@@ -220,12 +217,9 @@ async fn plan_relation(
     plan: &mut Plan,
 ) -> Result<()> {
     let size = size_of(relation);
-    let limits = Limits {
-        chunk_rows: options.chunk_rows,
-        chunk_bytes: options.chunk_bytes,
-    };
+    let limits = limits_of(options);
     let candidates = match &options.chunk_by {
-        ChunkBy::None | ChunkBy::Ctid => Vec::new(),
+        ChunkBy::None | ChunkBy::Ctid | ChunkBy::Offset | ChunkBy::Time { .. } => Vec::new(),
         _ if kind == RelationKind::View => Vec::new(),
         _ => probe_keys(session, relation).await?,
     };
@@ -261,14 +255,29 @@ fn planned(relation: &Relation, choice: Choice, ranges: &[Range], wanted: u64) -
     };
     let candidate = choice.candidate.filter(|_| method == ChunkMethod::Key);
     PlannedRelation {
-        name: relation.name.clone(),
-        oid: relation.oid,
         method,
         ordered: candidate
             .as_ref()
             .is_some_and(|key| key.has_index && key.is_correlated()),
-        key: candidate.map(|key| key.stats.column),
+        key: candidate.map(|key| Key {
+            columns: vec![KeyColumn {
+                name: key.stats.column,
+                type_name: key.type_name,
+                operators: "pg_catalog".to_owned(),
+                collation: None,
+                is_nullable: key.stats.is_nullable,
+            }],
+        }),
         reason,
+        ..PlannedRelation::whole(relation.name.clone(), relation.oid, "")
+    }
+}
+
+/// What a chunk may hold.
+pub(crate) fn limits_of(options: &ExportOptions) -> Limits {
+    Limits {
+        chunk_rows: options.chunk_rows.unwrap_or(5_000_000),
+        chunk_bytes: options.chunk_bytes.unwrap_or(256 << 20),
     }
 }
 
@@ -300,8 +309,12 @@ fn choose(
         ChunkBy::Ctid if relation.has_ctid => ctid("page ranges were asked for"),
         ChunkBy::Ctid => Err(no_ctid(kind)),
         _ if kind == RelationKind::View => whole("a view has neither pages nor statistics"),
-        ChunkBy::Key(Some(name)) => named_key(relation, name, candidates),
-        ChunkBy::Key(None) => match best_of(candidates) {
+        ChunkBy::Offset | ChunkBy::Time { .. } => Err(Error::new(
+            ErrorKind::Unsupported,
+            "this way of cutting is not there yet",
+        )),
+        ChunkBy::Key(names) if !names.is_empty() => named_key(relation, &names[0], candidates),
+        ChunkBy::Key(_) => match best_of(candidates) {
             Some(key) => Ok(by_key(key)),
             None => Err(Error::new(
                 ErrorKind::Config,
@@ -394,16 +407,17 @@ fn push_chunks(plan: &mut Plan, ranges: Vec<Range>, size: Size) -> Result<()> {
     }
     let keyed = ranges
         .iter()
-        .filter(|range| !matches!(range, Range::NullKey { .. }))
+        .filter(|range| !matches!(range, Range::NullKey))
         .count();
     let keyed = (keyed as u64).max(1);
     for range in ranges {
-        let is_null = matches!(range, Range::NullKey { .. });
+        let is_null = matches!(range, Range::NullKey);
         let share = |of: u64| if is_null { 0 } else { of / keyed };
         plan.chunks.push(Chunk {
             id: ChunkId(plan.chunks.len() as u32),
             relation,
             range,
+            folder: None,
             estimated_rows: share(size.rows),
             estimated_bytes: share(size.bytes),
         });
@@ -441,6 +455,7 @@ fn read_candidate(row: &Row) -> Result<Candidate> {
             common: values.into_iter().zip(shares).collect(),
             grown: 0.0,
         },
+        type_name: column(row, 9)?,
         has_index: column(row, 2)?,
         is_unique: column(row, 3)?,
         correlation: column(row, 4)?,

@@ -19,6 +19,7 @@ fn key(column: &str, has_index: bool, correlation: Option<f64>) -> Candidate {
             column: column.into(),
             ..KeyStats::default()
         },
+        type_name: "pg_catalog.int8".into(),
         has_index,
         is_unique: false,
         correlation,
@@ -54,7 +55,7 @@ fn auto_takes_a_correlated_key_then_pages_then_the_best_key() {
 
 #[test]
 fn a_named_key_may_lack_an_index_and_the_reason_says_so() {
-    let by = ChunkBy::Key(Some("k".into()));
+    let by = ChunkBy::Key(vec!["k".into()]);
     let candidates = vec![key("k", false, None)];
     let choice = choose(RelationKind::Table, &relation(true), &by, candidates).unwrap();
     assert!(choice.reason.contains("every chunk reads the whole table"));
@@ -82,7 +83,7 @@ fn what_cannot_be_done_is_refused_not_replaced() {
     let by_key = choose(
         RelationKind::Table,
         &relation(true),
-        &ChunkBy::Key(None),
+        &ChunkBy::Key(Vec::new()),
         Vec::new(),
     );
     assert_eq!(by_key.err().unwrap().kind(), ErrorKind::Config);
@@ -106,11 +107,10 @@ fn chunks_are_numbered_across_relations_and_share_the_estimates() {
         plan.relations.push(relation);
         let ranges = vec![
             Range::Key {
-                column: "k".into(),
                 lower: None,
                 upper: None,
             },
-            Range::NullKey { column: "k".into() },
+            Range::NullKey,
         ];
         push_chunks(&mut plan, ranges, size).unwrap();
     }

@@ -4,7 +4,7 @@
 //! the first and the last range are open, NULL keys have a range of their own. Statistics only
 //! decide how even the chunks are.
 
-use crate::chunk::Range;
+use crate::chunk::{Bound, Range};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Most chunks of one table: the plan is kept in memory and in the manifest.
@@ -88,17 +88,15 @@ pub(crate) fn split_key(stats: &KeyStats, size: Size, limits: Limits) -> Result<
     if cuts.is_empty() {
         return Ok(vec![Range::Whole]);
     }
-    let column = || stats.column.clone();
-    let lowers = std::iter::once(None).chain(cuts.iter().copied().map(Some));
-    let uppers = cuts.iter().copied().map(Some).chain(std::iter::once(None));
-    let keys = lowers.zip(uppers).map(|(lower, upper)| Range::Key {
-        column: column(),
-        lower,
-        upper,
-    });
+    let bound = |cut: &i64| Some(Bound::one(cut.to_string()));
+    let lowers = std::iter::once(None).chain(cuts.iter().map(bound));
+    let uppers = cuts.iter().map(bound).chain(std::iter::once(None));
+    let keys = lowers
+        .zip(uppers)
+        .map(|(lower, upper)| Range::Key { lower, upper });
     let mut ranges: Vec<Range> = keys.collect();
     if stats.is_nullable {
-        ranges.push(Range::NullKey { column: column() });
+        ranges.push(Range::NullKey);
     }
     Ok(ranges)
 }

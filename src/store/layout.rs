@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::chunk::{Chunk, ChunkId, Range};
+use crate::chunk::{Bound, Chunk, ChunkId, Range};
 use crate::error::{Error, ErrorKind, Result};
 use crate::table::TableName;
 
@@ -127,24 +127,37 @@ fn bad_layout(template: &str, part: &str) -> Error {
     )
 }
 
-/// The key of a chunk's object: `part-00000017-key_1000_2000-e1.parquet`.
+/// The key of a chunk's object number `number`, from 1: `part-00000017-key_1000_2000-e1.parquet`,
+/// then `part-00000017-key_1000_2000-e1-2.parquet`; below the chunk's folder, where it has one.
 ///
-/// Chunk and epoch make it unique; the range is there for people. The same chunk read again in
-/// the same epoch has the same key.
+/// Chunk, epoch and number make it unique; the range is there for people. The same chunk read
+/// again in the same epoch has the same keys.
 #[must_use]
-pub(crate) fn object_key(chunk: &Chunk, epoch: u64) -> String {
+pub(crate) fn object_key(chunk: &Chunk, epoch: u64, number: u32) -> String {
+    let name = object_name(chunk, epoch, number);
+    match &chunk.folder {
+        Some(folder) => format!("{folder}/{name}"),
+        None => name,
+    }
+}
+
+fn object_name(chunk: &Chunk, epoch: u64, number: u32) -> String {
+    let further = match number {
+        ..=1 => String::new(),
+        number => format!("-{number}"),
+    };
     format!(
-        "part-{:08}-{}-e{epoch}.parquet",
+        "part-{:08}-{}-e{epoch}{further}.parquet",
         chunk.id.0,
         range_text(&chunk.range)
     )
 }
 
-/// The key of the object with a chunk's exceptions: the name of its own object, in a folder that
-/// readers skip.
+/// The key of the object with a chunk's exceptions: the name of its own first object, in a folder
+/// that readers skip.
 #[must_use]
 pub(crate) fn exceptions_key(chunk: &Chunk, epoch: u64) -> String {
-    format!("{EXCEPTIONS_DIR}/{}", object_key(chunk, epoch))
+    format!("{EXCEPTIONS_DIR}/{}", object_name(chunk, epoch, 1))
 }
 
 fn range_text(range: &Range) -> String {
@@ -153,20 +166,61 @@ fn range_text(range: &Range) -> String {
     }
     match range {
         Range::Whole => "whole".to_owned(),
-        Range::NullKey { .. } => "null".to_owned(),
-        Range::Key { lower, upper, .. } => {
-            format!("key_{}_{}", bound(*lower, "min"), bound(*upper, "max"))
+        Range::NullKey => "null".to_owned(),
+        Range::Key { lower, upper } => key_text(lower.as_ref(), upper.as_ref()),
+        Range::Time { lower, upper } => {
+            let text = |micros: Option<i64>| {
+                let time = micros.and_then(chrono::DateTime::from_timestamp_micros)?;
+                Some(time.format("%Y%m%dt%H%M%S").to_string())
+            };
+            format!(
+                "time_{}_{}",
+                bound(text(*lower), "min"),
+                bound(text(*upper), "max")
+            )
         }
         Range::Ctid { lower, upper } => format!("ctid_{lower}_{}", bound(*upper, "end")),
+        Range::Offset { lower, upper } => format!("offset_{lower}_{}", bound(*upper, "end")),
+        Range::Pack { .. } => "pack".to_owned(),
     }
+}
+
+/// Integers stand in the name; other values are kept out of it.
+fn key_text(lower: Option<&Bound>, upper: Option<&Bound>) -> String {
+    let text = |bound: Option<&Bound>, open: &str| match bound.map(|bound| bound.0.as_slice()) {
+        None => Some(open.to_owned()),
+        Some([one]) => one.parse::<i64>().ok().map(|number| number.to_string()),
+        Some(_) => None,
+    };
+    match (text(lower, "min"), text(upper, "max")) {
+        (Some(lower), Some(upper)) => format!("key_{lower}_{upper}"),
+        _ => "key".to_owned(),
+    }
+}
+
+/// The hive folder of an object's key, `name=value`; `None` for one in the dataset's root.
+#[must_use]
+pub(crate) fn folder_of(key: &str) -> Option<&str> {
+    key.rsplit_once('/').map(|(folder, _)| folder)
 }
 
 /// The chunk and epoch of a key that [`object_key`] made; `None` for any other name.
 #[must_use]
 pub(crate) fn parse_object_key(key: &str) -> Option<(ChunkId, u64)> {
-    let body = key.strip_prefix("part-")?.strip_suffix(".parquet")?;
+    let name = match key.split_once('/') {
+        Some((folder, name)) if folder.contains('=') && !folder.starts_with(['_', '.', '=']) => {
+            name
+        }
+        Some(_) => return None,
+        None => key,
+    };
+    let body = name.strip_prefix("part-")?.strip_suffix(".parquet")?;
     let (id_text, rest) = body.split_once('-')?;
-    let (range, epoch_text) = rest.rsplit_once("-e")?;
+    let (range, end) = rest.rsplit_once("-e")?;
+    let (epoch_text, number) = match end.split_once('-') {
+        Some((epoch, number)) => (epoch, Some(number)),
+        None => (end, None),
+    };
     let in_range =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
     if range.is_empty() || !range.bytes().all(in_range) {
@@ -174,7 +228,14 @@ pub(crate) fn parse_object_key(key: &str) -> Option<(ChunkId, u64)> {
     }
     let id: u32 = id_text.parse().ok()?;
     let epoch: u64 = epoch_text.parse().ok()?;
-    let canonical = format!("{id:08}") == id_text && epoch.to_string() == epoch_text && epoch > 0;
+    let is_number = |text: &str| {
+        let number = text.parse::<u32>().ok().filter(|number| *number > 1);
+        number.is_some_and(|number| number.to_string() == text)
+    };
+    let canonical = format!("{id:08}") == id_text
+        && epoch.to_string() == epoch_text
+        && epoch > 0
+        && number.is_none_or(is_number);
     canonical.then_some((ChunkId(id), epoch))
 }
 
@@ -237,38 +298,56 @@ mod tests {
 
     #[test]
     fn object_keys_are_read_back() {
-        let key_range = |lower, upper| Range::Key {
-            column: "id".into(),
-            lower,
-            upper,
-        };
-        for range in [
+        let int = |number: i64| Some(Bound::one(number.to_string()));
+        let ranges = [
             Range::Whole,
-            Range::NullKey {
-                column: "a/b".into(),
+            Range::NullKey,
+            Range::Pack { upper: 9 },
+            Range::Key {
+                lower: None,
+                upper: int(-5),
             },
-            key_range(None, Some(-5)),
-            key_range(Some(i64::MIN), Some(i64::MAX)),
-            key_range(Some(5), None),
-            Range::Ctid {
-                lower: 0,
+            Range::Key {
+                lower: int(i64::MIN),
+                upper: int(i64::MAX),
+            },
+            Range::Key {
+                lower: Some(Bound::one("a/b-e1")),
+                upper: None,
+            },
+            Range::Key {
+                lower: None,
+                upper: Some(Bound(vec!["1".into(), "2".into()])),
+            },
+            Range::Time {
+                lower: Some(-1),
+                upper: Some(1_795_305_600_000_000),
+            },
+            Range::Offset {
+                lower: 7,
                 upper: None,
             },
             Range::Ctid {
                 lower: 7,
                 upper: Some(u32::MAX),
             },
-        ] {
-            for (id, epoch) in [(0, 1), (17, 9), (u32::MAX, u64::MAX)] {
+        ];
+        for (range, folder) in ranges
+            .into_iter()
+            .zip([None, Some("day=2026-11-22")].into_iter().cycle())
+        {
+            for (id, epoch, number) in [(0, 1, 1), (17, 9, 2), (u32::MAX, u64::MAX, u32::MAX)] {
                 let chunk = Chunk {
                     id: ChunkId(id),
                     relation: 0,
                     range: range.clone(),
+                    folder: folder.map(str::to_owned),
                     estimated_rows: 0,
                     estimated_bytes: 0,
                 };
-                let key = object_key(&chunk, epoch);
+                let key = object_key(&chunk, epoch, number);
                 assert_eq!(parse_object_key(&key), Some((ChunkId(id), epoch)), "{key}");
+                assert_eq!(folder_of(&key), folder);
                 assert_eq!(parse_exceptions_key(&key), None, "{key}");
                 let key = exceptions_key(&chunk, epoch);
                 assert_eq!(
@@ -294,6 +373,11 @@ mod tests {
             "part-00000017-a/b-e1.parquet",
             "part-00000-4f0a-c000.snappy.parquet",
             "x/part-00000017-whole-e1.parquet",
+            "_a=b/part-00000017-whole-e1.parquet",
+            "a=b/c=d/part-00000017-whole-e1.parquet",
+            "part-00000017-whole-e1-1.parquet",
+            "part-00000017-whole-e1-02.parquet",
+            "part-00000017-whole-e1-2-3.parquet",
         ] {
             assert_eq!(parse_object_key(name), None, "{name}");
         }

@@ -11,7 +11,7 @@ use super::finding::{Finding, FindingKind, one_line};
 use super::object::{StoredObject, Work, look_up, read_through};
 use super::rehash::{Rehash, RowHash};
 use super::rows::{RowSums, column_index};
-use crate::chunk::Range;
+use crate::chunk::{Bound, PlannedRelation, Range};
 use crate::error::Result;
 use crate::file::{IntegerStatistics, ObjectFooter};
 use crate::manifest::{ChunkEntry, ObjectEntry};
@@ -26,6 +26,8 @@ pub(super) struct Subject {
     pub(super) epoch: u64,
     /// What its objects' columns must be; `None` where the manifest does not say.
     pub(super) mapping: Option<Arc<TableMapping>>,
+    /// How the relations were cut.
+    pub(super) relations: Arc<[PlannedRelation]>,
 }
 
 /// What became of one chunk.
@@ -411,24 +413,31 @@ impl<'a> ChunkCheck<'a> {
 /// The index of the key that bounds the chunk, where it was exported.
 fn key_column(subject: &Subject, entry: &ChunkEntry) -> Option<usize> {
     match &entry.range {
-        Range::Key { column, .. } | Range::NullKey { column } => {
-            column_index(subject.mapping.as_ref()?, column)
+        Range::Key { .. } | Range::NullKey => {
+            let relations = subject.relations.iter();
+            let relation = relations.rev().find(|one| one.name == entry.relation)?;
+            column_index(subject.mapping.as_ref()?, relation.key.as_ref()?.single()?)
         }
-        Range::Whole | Range::Ctid { .. } => None,
+        _ => None,
     }
 }
 
 /// Whether a range holds all keys of these statistics.
 fn is_within(range: &Range, keys: &IntegerStatistics) -> bool {
     match range {
-        Range::Key { lower, upper, .. } => {
+        Range::Key { lower, upper } => {
+            let integer = |bound: &Option<Bound>| match bound.as_ref()?.0.as_slice() {
+                [text] => text.parse::<i64>().ok(),
+                _ => None,
+            };
+            let (lower, upper) = (integer(lower), integer(upper));
             keys.nulls == 0
                 && keys.bounds.is_none_or(|(min, max)| {
                     lower.is_none_or(|lower| min >= lower) && upper.is_none_or(|upper| max < upper)
                 })
         }
-        Range::NullKey { .. } => keys.bounds.is_none(),
-        Range::Whole | Range::Ctid { .. } => true,
+        Range::NullKey => keys.bounds.is_none(),
+        _ => true,
     }
 }
 

@@ -217,6 +217,7 @@ impl Opened {
         Subject {
             root: root.clone(),
             epoch: self.known.epoch,
+            relations: self.known.relations.clone().into(),
             mapping,
         }
     }

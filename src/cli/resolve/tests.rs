@@ -74,9 +74,9 @@ fn every_flag_reaches_its_field() {
     };
     expected.maps.insert("Total, net".into(), decimal);
     expected.on_unrepresentable = OnUnrepresentable::Exceptions;
-    expected.chunk_by = ChunkBy::Key(some("id"));
-    expected.chunk_rows = 1000;
-    expected.chunk_bytes = 1 << 30;
+    expected.chunk_by = ChunkBy::Key(vec!["id".into()]);
+    expected.chunk_rows = Some(1000);
+    expected.chunk_bytes = Some(1 << 30);
     expected.workers = NonZeroUsize::new(8).unwrap();
     expected.chunk_attempts = 7;
     expected.compression = Compression::Zstd(9);
@@ -125,7 +125,7 @@ fn tables_come_from_any_layer_as_sql_lists() {
     let names: Vec<_> = options
         .tables
         .iter()
-        .map(|table| table.name.as_str())
+        .map(|table| table.name.as_exact().unwrap())
         .collect();
     assert_eq!(names, ["a", "B,c"]);
     assert!(job(&args("a,b,a"), &Layers::new(NO_ENV, None)).is_err());

@@ -52,14 +52,15 @@ impl ObjectTask {
         let sorted = relation
             .key
             .as_ref()
+            .and_then(|key| key.single())
             .filter(|_| relation.ordered && is_key_range(chunk));
         let sorted_by =
-            sorted.and_then(|key| table.schema.columns.iter().position(|c| &c.name == key));
+            sorted.and_then(|key| table.schema.columns.iter().position(|c| c.name == key));
         let mut metadata = describe(work, table, chunk)?;
         metadata.extend(geo::file_metadata(&table.mapping));
         Ok(Self {
             root: table.root.clone(),
-            key: layout::object_key(chunk, table.epoch),
+            key: layout::object_key(chunk, table.epoch, 1),
             schema: Arc::clone(&table.mapping.schema),
             parquet: ParquetOptions {
                 compression: work.options.compression,

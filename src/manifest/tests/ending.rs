@@ -50,16 +50,16 @@ async fn orphans_of_dead_epochs_go_and_everything_else_stays() {
         let mut log = open(&root, request(keep())).await;
         let mut stay = vec![kept];
         for name in [
-            object_key(&chunk, 3),
+            object_key(&chunk, 3, 1),
             "part-0001.parquet".into(),
             "notes.txt".into(),
             "part-00000001-whole-e1.parquet.tmp".into(),
-            format!("below/{}", object_key(&chunk, 1)),
+            format!("below/{}", object_key(&chunk, 1, 1)),
         ] {
             root.put(&name, Bytes::from_static(b"x")).await.unwrap();
             stay.push(name);
         }
-        let orphan = object_key(&chunk, 1);
+        let orphan = object_key(&chunk, 1, 1);
         root.put(&orphan, Bytes::from_static(b"12345"))
             .await
             .unwrap();
@@ -93,7 +93,7 @@ async fn a_fenced_writer_deletes_no_orphans() {
     let discard = vec![ChunkId(1)];
     let mut taker = open(&root, request(PlanRequest::Keep { discard })).await;
     let theirs = export(&mut taker, 1).await;
-    let old = object_key(&taker.dataset().plan.chunks[1], 1);
+    let old = object_key(&taker.dataset().plan.chunks[1], 1, 1);
     let orphan = "part-00000009-whole-e1.parquet";
     root.put(orphan, Bytes::new()).await.unwrap();
     assert_eq!(zombie.delete_orphans().await.unwrap(), Orphans::Fenced);

@@ -323,14 +323,12 @@ fn a_plan_in_segments_must_be_whole_before_it_is_used() {
 #[test]
 fn plans_that_do_not_cover_the_table_once_are_refused() {
     let whole = Range::Whole;
+    let int = |bound: Option<i32>| bound.map(|bound| Bound::one(bound.to_string()));
     let key = |lower, upper| Range::Key {
-        column: "id".into(),
-        lower,
-        upper,
+        lower: int(lower),
+        upper: int(upper),
     };
-    let null = Range::NullKey {
-        column: "id".into(),
-    };
+    let null = Range::NullKey;
     let ctid = |lower, upper| Range::Ctid { lower, upper };
     let bad = [
         (ChunkMethod::Whole, vec![whole.clone(), whole.clone()]),
@@ -386,7 +384,7 @@ fn plans_that_do_not_cover_the_table_once_are_refused() {
         Err(InvariantError::Partition(1))
     );
     let mut other = key_plan(3);
-    other.relations[0].key = Some("other".into());
+    other.relations[0].key = None;
     let change = open_change(new_plan(&other, 3), 0, Some(snapshot("A")));
     assert_eq!(
         apply(&mut None, entry(None, change)),

@@ -14,7 +14,9 @@ use chrono::{DateTime, TimeZone, Utc};
 use super::change::InvariantError;
 use super::model::{Entry, Open, PlanStart};
 use super::*;
-use crate::chunk::{Chunk, ChunkId, ChunkMethod, Plan, PlannedRelation, Range, Totals};
+use crate::chunk::{
+    Bound, Chunk, ChunkId, ChunkMethod, Key, KeyColumn, Plan, PlannedRelation, Range, Totals,
+};
 use crate::options::{ChunkBy, Compression, OnUnrepresentable, Profile};
 use crate::snapshot::Snapshot;
 use crate::store::Root;
@@ -34,12 +36,18 @@ fn name() -> TableName {
 fn config() -> ExportConfig {
     ExportConfig {
         table: name(),
+        query: None,
+        inheritance: None,
         columns: None,
         exclude_columns: Vec::new(),
         filter: None,
         chunk_by: ChunkBy::Auto,
-        chunk_rows: 10,
-        chunk_bytes: 8192,
+        time_zone: None,
+        hive: None,
+        chunk_rows: Some(10),
+        chunk_bytes: Some(8192),
+        target_object_bytes: 1 << 20,
+        incremental: None,
         compression: Compression::default(),
         row_group_bytes: 1 << 20,
         profile: Profile::Portable,
@@ -88,12 +96,17 @@ fn snapshot(id: &str) -> Snapshot {
 
 fn relation(method: ChunkMethod) -> PlannedRelation {
     PlannedRelation {
-        name: name(),
-        oid: 1,
         method,
-        key: (method == ChunkMethod::Key).then(|| "id".into()),
-        ordered: false,
-        reason: "test".into(),
+        key: (method == ChunkMethod::Key).then(|| Key {
+            columns: vec![KeyColumn {
+                name: "id".into(),
+                type_name: "pg_catalog.int8".into(),
+                operators: "pg_catalog".into(),
+                collation: None,
+                is_nullable: true,
+            }],
+        }),
+        ..PlannedRelation::whole(name(), 1, "test")
     }
 }
 
@@ -102,6 +115,7 @@ fn plan_of(method: ChunkMethod, ranges: Vec<Range>) -> Plan {
         id: ChunkId(id),
         relation: 0,
         range,
+        folder: None,
         estimated_rows: 1,
         estimated_bytes: 1,
     });
@@ -115,14 +129,11 @@ fn plan_of(method: ChunkMethod, ranges: Vec<Range>) -> Plan {
 fn key_plan(chunks: u32) -> Plan {
     let keys = chunks - 1;
     let key = |number: u32| Range::Key {
-        column: "id".into(),
-        lower: (number > 0).then(|| i64::from(number) * 10),
-        upper: (number + 1 < keys).then(|| i64::from(number + 1) * 10),
+        lower: (number > 0).then(|| Bound::one((number * 10).to_string())),
+        upper: (number + 1 < keys).then(|| Bound::one(((number + 1) * 10).to_string())),
     };
     let mut ranges: Vec<Range> = (0..keys).map(key).collect();
-    ranges.push(Range::NullKey {
-        column: "id".into(),
-    });
+    ranges.push(Range::NullKey);
     plan_of(ChunkMethod::Key, ranges)
 }
 
@@ -167,7 +178,7 @@ fn chunk_entry(dataset: &Dataset, id: u32) -> ChunkEntry {
         snapshot: dataset.snapshot,
         lsn: None,
         objects: vec![ObjectEntry {
-            key: object_key(chunk, dataset.epoch),
+            key: object_key(chunk, dataset.epoch, 1),
             bytes: 5,
             rows: 2,
             sha256: "0".repeat(64),

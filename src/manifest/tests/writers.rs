@@ -251,7 +251,7 @@ async fn another_config_is_told_apart_and_nothing_is_touched() {
     drop(open(&root, request(PlanRequest::New(key_plan(4)))).await);
     let dataset = ManifestLog::load(&root).await.unwrap();
     let mut other = request(keep());
-    other.config.chunk_rows = 11;
+    other.config.chunk_rows = Some(11);
     other.config.compression = Compression::Snappy;
     let differences = dataset.as_ref().unwrap().config.differences(&other.config);
     let shown: Vec<String> = differences.iter().map(ToString::to_string).collect();

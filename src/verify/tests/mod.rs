@@ -11,7 +11,9 @@ use bytes::Bytes;
 use chrono::DateTime;
 
 use super::{DatasetVerdict, FindingKind, Severity, VerifyOptions, VerifyProgress, verify};
-use crate::chunk::{Chunk, ChunkId, ChunkMethod, Plan, PlannedRelation, Range};
+use crate::chunk::{
+    Bound, Chunk, ChunkId, ChunkMethod, Key, KeyColumn, Plan, PlannedRelation, Range,
+};
 use crate::copy::{CopyEncoder, WireDigest};
 use crate::file::{ParquetEncoder, ParquetOptions};
 use crate::manifest::{
@@ -72,33 +74,33 @@ fn mapping() -> TableMapping {
 }
 
 fn plan() -> Plan {
-    let key = |lower, upper| Range::Key {
-        column: "id".into(),
-        lower,
-        upper,
-    };
+    let key = |lower, upper| Range::Key { lower, upper };
     let ranges = [
-        key(None, Some(ROWS)),
-        key(Some(ROWS), None),
-        Range::NullKey {
-            column: "id".into(),
-        },
+        key(None, Some(Bound::one(ROWS.to_string()))),
+        key(Some(Bound::one(ROWS.to_string())), None),
+        Range::NullKey,
     ];
     let chunks = (0..).zip(ranges).map(|(id, range)| Chunk {
         id: ChunkId(id),
         relation: 0,
         range,
+        folder: None,
         estimated_rows: 1,
         estimated_bytes: 1,
     });
     Plan {
         relations: vec![PlannedRelation {
-            name: name(),
-            oid: 1,
             method: ChunkMethod::Key,
-            key: Some("id".into()),
-            ordered: false,
-            reason: "test".into(),
+            key: Some(Key {
+                columns: vec![KeyColumn {
+                    name: "id".into(),
+                    type_name: "pg_catalog.int8".into(),
+                    operators: "pg_catalog".into(),
+                    collation: None,
+                    is_nullable: true,
+                }],
+            }),
+            ..PlannedRelation::whole(name(), 1, "test")
         }],
         chunks: chunks.collect(),
     }
@@ -113,12 +115,18 @@ fn request() -> OpenRequest {
         },
         config: ExportConfig {
             table: name(),
+            query: None,
+            inheritance: None,
             columns: None,
             exclude_columns: Vec::new(),
             filter: None,
             chunk_by: ChunkBy::Auto,
-            chunk_rows: 10,
-            chunk_bytes: 8192,
+            time_zone: None,
+            hive: None,
+            chunk_rows: Some(10),
+            chunk_bytes: Some(8192),
+            target_object_bytes: 1 << 20,
+            incremental: None,
             compression: Compression::default(),
             row_group_bytes: 1 << 20,
             profile: Profile::default(),
@@ -206,7 +214,7 @@ fn entry_of(chunk: &Chunk, bytes: &Bytes, batch: &RecordBatch) -> ChunkEntry {
         snapshot: 0,
         lsn: None,
         objects: vec![ObjectEntry {
-            key: object_key(chunk, 1),
+            key: object_key(chunk, 1, 1),
             bytes: bytes.len() as u64,
             rows,
             sha256: crate::store::hex(&sha2::Sha256::digest(bytes)),
@@ -295,7 +303,7 @@ impl Made {
 
     /// The key of a chunk's object.
     fn key(&self, chunk: usize) -> String {
-        object_key(&plan().chunks[chunk], 1)
+        object_key(&plan().chunks[chunk], 1, 1)
     }
 
     async fn get(&self, key: &str) -> Bytes {
