@@ -416,7 +416,8 @@ fn key_column(subject: &Subject, entry: &ChunkEntry) -> Option<usize> {
         Range::Key { .. } | Range::NullKey => {
             let relations = subject.relations.iter();
             let relation = relations.rev().find(|one| one.name == entry.relation)?;
-            column_index(subject.mapping.as_ref()?, relation.key.as_ref()?.single()?)
+            let key = relation.key.as_ref()?.single_integer()?;
+            column_index(subject.mapping.as_ref()?, key)
         }
         _ => None,
     }
