@@ -1,12 +1,19 @@
 //! Planning: how a table is cut into chunks, and what an earlier run leaves of its plan.
 //!
-//! `probe` asks the server for statistics, `split` cuts by them, `resume` takes the manifest into
-//! account. No row is scanned to plan.
+//! `probe` dispatches, `keys` asks the catalog what could bound chunks, `choose` picks, `bounds`
+//! and `split` cut, `size` tells how large, `resume` takes the manifest into account. No table is
+//! scanned to plan.
 
+mod bounds;
+mod choose;
+mod filter;
+mod keys;
 mod probe;
 mod resume;
+mod risks;
 mod size;
 mod split;
 
-pub(crate) use probe::{check_filter, plan_table};
+pub(crate) use filter::check_filter;
+pub(crate) use probe::plan_table;
 pub(crate) use resume::{Decision, decide};
