@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a scenario fails by panicking")]
 
 mod catalog;
+mod chunks;
 mod cli;
 mod connect;
 mod corpus;
