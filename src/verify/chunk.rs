@@ -414,8 +414,7 @@ impl<'a> ChunkCheck<'a> {
 fn key_column(subject: &Subject, entry: &ChunkEntry) -> Option<usize> {
     match &entry.range {
         Range::Key { .. } | Range::NullKey => {
-            let relations = subject.relations.iter();
-            let relation = relations.rev().find(|one| one.name == entry.relation)?;
+            let relation = subject.relations.get(entry.relation_index as usize)?;
             column_index(subject.mapping.as_ref()?, relation.key.as_ref()?.single()?)
         }
         _ => None,
