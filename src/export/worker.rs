@@ -28,7 +28,7 @@ use crate::export::report::Retry;
 use crate::export::retry::wait_after;
 use crate::export::table_run::TableRun;
 use crate::manifest::{ChunkEntry, ExceptionsEntry, Fence, ObjectEntry};
-use crate::mapping::{SelectAs, TableMapping};
+use crate::mapping::TableMapping;
 use crate::options::ExportOptions;
 use crate::pg::{ConnectOptions, Session, sql};
 use crate::snapshot::Snapshot;
@@ -252,7 +252,7 @@ impl Connection {
             () = abandon.cancelled() => Err(cancelled()),
         };
         let written = self.second_stage(encoded).await?;
-        let (summary, object) = both(read, written)?;
+        let (summary, objects) = both(read, written)?;
         let exceptions = self
             .write_exceptions(table, chunk, &gathered, tried)
             .await?;
@@ -270,7 +270,7 @@ impl Connection {
             null_counts: summary.null_counts,
             exceptions,
             restated: summary.restated,
-            objects: object.into_iter().collect(),
+            objects,
             started_at,
             wall_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
             attempts: attempt,
@@ -298,18 +298,19 @@ impl Connection {
         };
         let written = self.second_stage(encoded).await??;
         fed?;
-        match written {
-            write::Written::Object(object) if object.rows == gathered.count() => {
-                Ok(Some(ExceptionsEntry {
-                    values: object.rows,
-                    object,
-                }))
-            }
-            _ => {
-                let message = "the object of the exceptions does not hold all of them";
-                Err(Error::new(ErrorKind::Internal, message))
-            }
-        }
+        let written = match written {
+            write::Written::Objects(mut objects) => objects.pop(),
+            _ => None,
+        };
+        let held = written.filter(|object| object.rows == gathered.count());
+        let object = held.ok_or_else(|| {
+            let message = "the object of the exceptions does not hold all of them";
+            Error::new(ErrorKind::Internal, message)
+        })?;
+        Ok(Some(ExceptionsEntry {
+            values: object.rows,
+            object,
+        }))
     }
 
     /// The second stage ends by itself: its channel is closed now, with or without an end mark.
@@ -347,7 +348,7 @@ impl Connection {
         let select = sql::chunk_select(
             &table.plan,
             chunk,
-            &select_list(&table.schema, &table.mapping),
+            &sql::select_list(&table.schema, &table.mapping),
             self.work.options.filter.as_deref(),
         );
         let work = Arc::clone(&self.work);
@@ -401,14 +402,6 @@ fn new_decoder(table: &TableWork, chunk: &Chunk, options: &ExportOptions) -> Cop
     decoder.with_row_key(column, &table.mapping)
 }
 
-/// The columns of a chunk's `SELECT`, as the mapping wants them sent.
-pub(crate) fn select_list(schema: &TableSchema, mapping: &TableMapping) -> Vec<sql::SelectColumn> {
-    let columns = schema.columns.iter().zip(&mapping.columns);
-    columns
-        .map(|(column, mapped)| sql::SelectColumn::of(column, mapped.select == SelectAs::Text))
-        .collect()
-}
-
 /// The leaves of a partitioned table are tables.
 fn leaf_kind(kind: RelationKind) -> RelationKind {
     match kind {
@@ -422,23 +415,23 @@ fn leaf_kind(kind: RelationKind) -> RelationKind {
 fn both(
     read: Result<CopySummary>,
     written: Result<write::Written>,
-) -> Result<(CopySummary, Option<ObjectEntry>)> {
+) -> Result<(CopySummary, Vec<ObjectEntry>)> {
     let written = written?;
     let summary = read?;
-    let object = match written {
-        write::Written::Object(object) => Some(object),
-        write::Written::Nothing => None,
+    let objects = match written {
+        write::Written::Objects(objects) => objects,
+        write::Written::Nothing => Vec::new(),
         write::Written::Aborted => {
             let message = "the object was abandoned though its rows were all read";
             return Err(Error::new(ErrorKind::Internal, message));
         }
     };
-    let encoded = object.as_ref().map_or(0, |object| object.rows);
+    let encoded: u64 = objects.iter().map(|object| object.rows).sum();
     if encoded != summary.rows {
         let message = format!("{} rows were received and {encoded} encoded", summary.rows);
         return Err(Error::new(ErrorKind::Internal, message));
     }
-    Ok((summary, object))
+    Ok((summary, objects))
 }
 
 fn cancelled() -> Error {
