@@ -24,9 +24,6 @@ use crate::snapshot::Snapshot;
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 /// How often a look is tried before the run is paused for want of it.
 const LOOK_ATTEMPTS: u32 = 6;
-/// How long a run is held at one stretch; then it pauses, rather than to hold a snapshot for
-/// nothing. On a standby that snapshot can be what its replay waits for.
-const SLOW_LIMIT: Duration = Duration::from_secs(1800);
 /// What is said to hold the run while the guards cannot look.
 const BLIND: &str = "guards";
 
@@ -244,9 +241,10 @@ impl Watch {
                 *self.slow_since.insert(Instant::now())
             }
         };
-        if since.elapsed() >= SLOW_LIMIT {
-            let limit = humantime::format_duration(SLOW_LIMIT);
-            let reason = format!("nothing could be read for {limit}: {told}");
+        // On a standby the run's own snapshot can be what its replay waits for.
+        if since.elapsed() >= self.guards.max_wait {
+            let most = humantime::format_duration(self.guards.max_wait);
+            let reason = format!("nothing could be read for --max-wait {most}: {told}");
             self.pacer.pause(reason, STOP_GRACE);
         }
     }
