@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::export::budget::MemoryCeiling;
 use crate::export::open_keeper;
 use crate::export::prepare::mapping_options;
-use crate::export::worker::select_list;
 use crate::mapping::{ColumnMapping, SelectAs, TableMapping, map_table};
 use crate::options::{ExportOptions, MapTo, OnUnrepresentable};
 use crate::pg::{ConnectOptions, Keeper, catalog, sql};
@@ -110,7 +109,7 @@ async fn plan_one(
         catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
     let mapping = map_table(&schema.columns, &mapping_options(options))?;
     let plan = plan_table(keeper.session(), &schema, options).await?;
-    let select = select_list(&schema, &mapping);
+    let select = sql::select_list(&schema, &mapping);
     let chunk_plan = |chunk: &Chunk| ChunkPlan {
         chunk: chunk.clone(),
         sql: sql::chunk_select(&plan, chunk, &select, options.filter.as_deref()),

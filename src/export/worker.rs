@@ -26,7 +26,7 @@ use crate::export::progress::TableCounters;
 use crate::export::report::Retry;
 use crate::export::retry::wait_after;
 use crate::manifest::{ChunkEntry, ExceptionsEntry, Fence, ObjectEntry};
-use crate::mapping::{SelectAs, TableMapping};
+use crate::mapping::TableMapping;
 use crate::options::ExportOptions;
 use crate::pg::{ConnectOptions, Session, sql};
 use crate::snapshot::Snapshot;
@@ -309,7 +309,7 @@ impl Connection {
         let select = sql::chunk_select(
             &table.plan,
             chunk,
-            &select_list(&table.schema, &table.mapping),
+            &sql::select_list(&table.schema, &table.mapping),
             self.work.options.filter.as_deref(),
         );
         let work = Arc::clone(&self.work);
@@ -360,14 +360,6 @@ fn new_decoder(table: &TableWork, chunk: &Chunk, options: &ExportOptions) -> Cop
         .filter(|_| options.show_row_key);
     let column = key.and_then(|key| table.schema.columns.iter().position(|c| c.name == key));
     decoder.with_row_key(column, &table.mapping)
-}
-
-/// The columns of a chunk's `SELECT`, as the mapping wants them sent.
-pub(crate) fn select_list(schema: &TableSchema, mapping: &TableMapping) -> Vec<sql::SelectColumn> {
-    let columns = schema.columns.iter().zip(&mapping.columns);
-    columns
-        .map(|(column, mapped)| sql::SelectColumn::of(column, mapped.select == SelectAs::Text))
-        .collect()
 }
 
 /// The leaves of a partitioned table are tables.

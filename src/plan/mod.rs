@@ -5,6 +5,7 @@
 
 mod probe;
 mod resume;
+mod size;
 mod split;
 
 pub(crate) use probe::{check_filter, plan_table};

@@ -18,6 +18,7 @@ mod refusals;
 mod resume;
 mod rig;
 mod scenario;
+mod sizes;
 mod snapshots;
 mod traps;
 mod type_readers;
