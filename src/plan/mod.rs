@@ -3,10 +3,13 @@
 //! `probe` asks the server for statistics, `split` cuts by them, `resume` takes the manifest into
 //! account. No row is scanned to plan.
 
+mod offset;
 mod probe;
 mod resume;
 mod size;
 mod split;
+mod task;
+mod time;
 
 pub(crate) use probe::{check_filter, plan_table};
 pub(crate) use resume::{Decision, decide};

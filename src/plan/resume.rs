@@ -3,7 +3,7 @@
 //! Owns the rules of resume; it reads no store and no server. Whether another writer is alive is
 //! the lease's business, and whether committed objects still stand is the store's.
 
-use crate::chunk::ChunkId;
+use crate::chunk::{Chunk, ChunkId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Dataset, Difference, ExportConfig, State};
 use crate::pg::catalog::schema_differences;
@@ -100,7 +100,15 @@ fn go_on(
     }
     if known_snapshot.is_none() && !dataset.plan.survives_snapshot() {
         return start(
-            "the earlier snapshot is gone, and ctid ranges mean other rows under another",
+            "the earlier snapshot is gone, and page and offset ranges mean other rows under another",
+        );
+    }
+    let is_pending =
+        |chunk: &Chunk| !dataset.committed.contains_key(&chunk.id) || lost.contains(&chunk.id);
+    let mut chunks = dataset.plan.chunks.iter();
+    if known_snapshot.is_none() && chunks.any(|chunk| chunk.is_unplaced() && is_pending(chunk)) {
+        return start(
+            "the earlier snapshot is gone, and rows that came since would lie in no folder",
         );
     }
     let mixed = kept().any(|entry| Some(entry.snapshot) != known_snapshot);

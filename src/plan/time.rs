@@ -10,16 +10,16 @@ mod probe;
 mod shape;
 mod zone;
 
-use crate::chunk::{Chunk, ChunkId, ChunkMethod, Key, Plan, PlannedRelation, Range};
+use crate::chunk::{Chunk, ChunkId, ChunkMethod, Key, Plan, Range};
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::{ExportOptions, Interval};
-use crate::pg::Session;
-use crate::plan::split::{Limits, MAX_CHUNKS, Size};
+use crate::options::Interval;
+use crate::plan::split::MAX_CHUNKS;
 use crate::store::layout::encode_component;
-use crate::table::TableSchema;
+
+use super::task::RelationTask;
 
 use self::calendar::{DAY, NO_VALUE, Step};
-use self::probe::{EndsFrom, Source, TimeColumn, TimeKind, find_column, read_ends, read_stats};
+use self::probe::{EndsFrom, TimeColumn, TimeKind, find_column, read_ends, read_stats};
 use self::shape::{Shape, TimeStats};
 use self::zone::{Boundary, MAX_SHIFT};
 
@@ -31,17 +31,11 @@ const LAST_BOUND: i64 = 253_402_300_800;
 const FAR_ABOVE: f64 = 2.0;
 
 /// A relation that is to be cut by time.
-pub(super) struct TimeTask<'a> {
-    pub(super) session: &'a Session,
-    pub(super) schema: &'a TableSchema,
-    /// The relation or query, without a method.
-    pub(super) base: PlannedRelation,
-    pub(super) size: Size,
-    pub(super) limits: Limits,
-    pub(super) options: &'a ExportOptions,
+struct TimeTask<'a> {
+    relation: RelationTask<'a>,
     /// The column, by its exact name.
-    pub(super) column: &'a str,
-    pub(super) every: Interval,
+    column: &'a str,
+    every: Interval,
 }
 
 /// What the server says of the column.
@@ -61,7 +55,17 @@ struct Known {
 ///
 /// [`ErrorKind::Config`] for a column that is not there or has no time, a zone that does not fit,
 /// ends that are not known, a folder named as a column is, or too many chunks; the server's.
-pub(super) async fn plan_time(task: TimeTask<'_>, plan: &mut Plan) -> Result<()> {
+pub(super) async fn plan_time(
+    relation: RelationTask<'_>,
+    column: &str,
+    every: Interval,
+    plan: &mut Plan,
+) -> Result<()> {
+    let task = TimeTask {
+        relation,
+        column,
+        every,
+    };
     let known = learn(&task).await?;
     let folders = folder_name(&task)?;
     let step = match &folders {
@@ -87,22 +91,17 @@ pub(super) async fn plan_time(task: TimeTask<'_>, plan: &mut Plan) -> Result<()>
 }
 
 async fn learn(task: &TimeTask<'_>) -> Result<Known> {
-    let source = Source {
-        session: task.session,
-        schema: task.schema,
-        base: &task.base,
-        filter: task.options.filter.as_deref(),
-    };
-    let time = find_column(&source, task.column).await?;
+    let source = &task.relation;
+    let time = find_column(source, task.column).await?;
     refuse_misfit(task, &time)?;
-    let zone = match &task.options.time_zone {
-        Some(name) => Some(zone::find_zone(task.session, name).await?),
+    let zone = match &task.relation.options.time_zone {
+        Some(name) => Some(zone::find_zone(task.relation.session, name).await?),
         None => None,
     };
-    let stats = read_stats(&source, &time).await?;
+    let stats = read_stats(source, &time).await?;
     // A row beyond the last folder's end would be where nobody looks for it.
-    let exact = task.options.hive.is_some();
-    let (ends, ends_from) = read_ends(&source, &time, &stats, exact).await?;
+    let exact = task.relation.options.hive.is_some();
+    let (ends, ends_from) = read_ends(source, &time, &stats, exact).await?;
     Ok(Known {
         time,
         stats,
@@ -115,12 +114,16 @@ async fn learn(task: &TimeTask<'_>) -> Result<Known> {
 /// A zone for times that have none, hours for dates.
 fn refuse_misfit(task: &TimeTask<'_>, time: &TimeColumn) -> Result<()> {
     let name = task.column;
-    if task.options.time_zone.is_some() && time.kind != TimeKind::Timestamptz {
+    if task.relation.options.time_zone.is_some() && time.kind != TimeKind::Timestamptz {
         return Err(Error::new(
             ErrorKind::Config,
             format!(
                 "--time-zone: {name:?} is a {} without time zone, whose days are its own",
-                if time.kind == TimeKind::Date { "date" } else { "timestamp" }
+                if time.kind == TimeKind::Date {
+                    "date"
+                } else {
+                    "timestamp"
+                }
             ),
         )
         .with_advice("leave --time-zone out: only a timestamp with time zone has days in a zone"));
@@ -151,7 +154,7 @@ impl Folders {
 
 /// The name that was given for the folders; outer `None`: there are none.
 fn folder_name(task: &TimeTask<'_>) -> Result<Option<Option<String>>> {
-    match &task.options.hive {
+    match &task.relation.options.hive {
         Some(hive) if hive.name.as_deref() == Some("") => Err(Error::new(
             ErrorKind::Config,
             "--hive: the partition column's name is empty",
@@ -164,7 +167,7 @@ fn folder_name(task: &TimeTask<'_>) -> Result<Option<Option<String>>> {
 /// Readers would see two columns of one name, and most fold upper and lower case.
 fn refuse_clash(task: &TimeTask<'_>, folders: &Folders) -> Result<()> {
     let wanted = folders.name.to_lowercase();
-    let mut columns = task.schema.columns.iter();
+    let mut columns = task.relation.schema.columns.iter();
     match columns.find(|column| column.name.to_lowercase() == wanted) {
         None => Ok(()),
         Some(column) => Err(Error::new(
@@ -198,7 +201,7 @@ async fn bounds(
     };
     refuse_too_many(task, intervals)?;
     let mut bounds = match &known.zone {
-        Some(zone) => zone::boundaries(task.session, zone, step, buckets).await?,
+        Some(zone) => zone::boundaries(task.relation.session, zone, step, buckets).await?,
         None => buckets
             .map(|bucket| Boundary {
                 at: step.start_of(bucket),
@@ -316,7 +319,9 @@ fn pieces(
         push(last, to, bucket);
         lower = to;
         // The last boundary is above every time: what follows has no place.
-        bucket = upper.filter(|bound| Some(*bound) != open.1).map(|bound| bound.bucket);
+        bucket = upper
+            .filter(|bound| Some(*bound) != open.1)
+            .map(|bound| bound.bucket);
     }
     if known.time.key.is_nullable {
         pieces.push(Piece {
@@ -339,8 +344,10 @@ fn unit_of(kind: TimeKind) -> i64 {
 /// In how many parts an interval is cut further.
 fn parts_of(task: &TimeTask<'_>, share: f64) -> u64 {
     let times = |all: u64, limit: u64| share * all as f64 / limit.max(1) as f64;
-    let times = times(task.size.bytes, task.limits.chunk_bytes)
-        .max(times(task.size.rows, task.limits.chunk_rows));
+    let times = times(task.relation.size.bytes, task.relation.limits.chunk_bytes).max(times(
+        task.relation.size.rows,
+        task.relation.limits.chunk_rows,
+    ));
     match times > FAR_ABOVE {
         true => (times.ceil() as u64).min(MAX_CHUNKS),
         false => 1,
@@ -350,7 +357,7 @@ fn parts_of(task: &TimeTask<'_>, share: f64) -> u64 {
 fn push(task: &TimeTask<'_>, known: &Known, pieces: Vec<Piece>, plan: &mut Plan) -> Result<()> {
     let total = plan.chunks.len() + pieces.len();
     refuse_too_many(task, total as i128)?;
-    let mut planned = task.base.clone();
+    let mut planned = task.relation.base.clone();
     planned.method = ChunkMethod::Time;
     planned.reason = reason(task, known);
     planned.risks.extend(risks(task, known, pieces.len()));
@@ -367,8 +374,8 @@ fn push(task: &TimeTask<'_>, known: &Known, pieces: Vec<Piece>, plan: &mut Plan)
             relation,
             range: piece.range,
             folder: piece.folder,
-            estimated_rows: of(task.size.rows),
-            estimated_bytes: of(task.size.bytes),
+            estimated_rows: of(task.relation.size.rows),
+            estimated_bytes: of(task.relation.size.bytes),
         });
     }
     Ok(())
@@ -391,11 +398,11 @@ fn reason(task: &TimeTask<'_>, known: &Known) -> String {
 
 fn risks(task: &TimeTask<'_>, known: &Known, chunks: usize) -> Option<String> {
     let (name, time) = (task.column, &known.time);
-    let is_query = task.base.query.is_some() || !task.schema.kind.has_storage();
+    let is_computed = task.relation.is_computed();
     if chunks <= 1 {
         return None;
     }
-    if is_query {
+    if is_computed {
         return Some(format!(
             "each of the {chunks} chunks runs the query with a condition on {name:?}: the server may \
              compute all of it each time"
@@ -404,7 +411,7 @@ fn risks(task: &TimeTask<'_>, known: &Known, chunks: usize) -> Option<String> {
     if !time.has_index && !time.has_summary {
         return Some(format!(
             "no index leads with {name:?}: each of the {chunks} chunks reads the whole table, {} MiB",
-            task.size.bytes >> 20
+            task.relation.size.bytes >> 20
         ));
     }
     let scattered = known.stats.correlation.filter(|found| found.abs() < 0.5)?;

@@ -7,22 +7,12 @@ use chrono::{NaiveDate, NaiveDateTime};
 
 use crate::chunk::{KeyColumn, PlannedRelation, Range};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pg::Session;
 use crate::pg::session::column;
 use crate::pg::sql::{conditions, from_clause, quote_ident, where_clause};
 use crate::pg_type::PgType;
-use crate::table::TableSchema;
+use crate::plan::task::RelationTask;
 
 use super::shape::TimeStats;
-
-/// A relation that is to be cut, and who can be asked about it.
-pub(super) struct Source<'a> {
-    pub(super) session: &'a Session,
-    pub(super) schema: &'a TableSchema,
-    /// The relation or query, without a method.
-    pub(super) base: &'a PlannedRelation,
-    pub(super) filter: Option<&'a str>,
-}
 
 /// The types that time chunks are cut from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +116,7 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attname = $2";
 /// # Errors
 ///
 /// [`ErrorKind::Config`] when there is no such column, or it is of another type.
-pub(super) async fn find_column(source: &Source<'_>, name: &str) -> Result<TimeColumn> {
+pub(super) async fn find_column(source: &RelationTask<'_>, name: &str) -> Result<TimeColumn> {
     if source.base.query.is_some() {
         let found = source.schema.columns.iter().find(|one| one.name == name);
         let found = found.ok_or_else(|| no_column(source, name))?;
@@ -163,7 +153,7 @@ fn time_column(kind: TimeKind, name: &str, is_nullable: bool) -> TimeColumn {
     }
 }
 
-fn no_column(source: &Source<'_>, name: &str) -> Error {
+fn no_column(source: &RelationTask<'_>, name: &str) -> Error {
     let message = format!(
         "--chunk-by time:{name}: {} has no such column",
         source.base.name
@@ -171,7 +161,7 @@ fn no_column(source: &Source<'_>, name: &str) -> Error {
     advise(source, message)
 }
 
-fn no_time(source: &Source<'_>, name: &str, declared: &str) -> Error {
+fn no_time(source: &RelationTask<'_>, name: &str, declared: &str) -> Error {
     advise(
         source,
         format!("--chunk-by time:{name}: it is a {declared}, neither a date nor a timestamp"),
@@ -179,7 +169,7 @@ fn no_time(source: &Source<'_>, name: &str, declared: &str) -> Error {
 }
 
 /// Names the columns that would do.
-fn advise(source: &Source<'_>, message: String) -> Error {
+fn advise(source: &RelationTask<'_>, message: String) -> Error {
     let columns = source.schema.columns.iter();
     let fitting = columns.filter(|column| TimeKind::of(&column.pg_type).is_some());
     let names: Vec<String> = fitting.map(|column| format!("{:?}", column.name)).collect();
@@ -196,7 +186,7 @@ fn advise(source: &Source<'_>, message: String) -> Error {
 /// # Errors
 ///
 /// The server's.
-pub(super) async fn read_stats(source: &Source<'_>, time: &TimeColumn) -> Result<TimeStats> {
+pub(super) async fn read_stats(source: &RelationTask<'_>, time: &TimeColumn) -> Result<TimeStats> {
     if source.base.query.is_some() {
         return Ok(TimeStats::default());
     }
@@ -242,7 +232,7 @@ pub(super) async fn read_stats(source: &Source<'_>, time: &TimeColumn) -> Result
 ///
 /// [`ErrorKind::Config`] where only a scan could tell and none is allowed.
 pub(super) async fn read_ends(
-    source: &Source<'_>,
+    source: &RelationTask<'_>,
     time: &TimeColumn,
     stats: &TimeStats,
     exact: bool,
@@ -250,7 +240,7 @@ pub(super) async fn read_ends(
     let is_stored = source.schema.relations.iter().any(|relation| {
         relation.oid == source.base.oid && (relation.heap_pages > 0 || relation.table_bytes > 0)
     });
-    let has_storage = source.base.query.is_none() && source.schema.kind.has_storage();
+    let has_storage = !source.is_computed();
     if has_storage && !is_stored {
         return Ok((None, EndsFrom::Empty));
     }
@@ -282,7 +272,7 @@ pub(super) async fn read_ends(
 }
 
 /// `ORDER BY … LIMIT 1` from either side; infinities, which an index has at its ends, left out.
-async fn ends_of_index(source: &Source<'_>, time: &TimeColumn) -> Result<Option<(i64, i64)>> {
+async fn ends_of_index(source: &RelationTask<'_>, time: &TimeColumn) -> Result<Option<(i64, i64)>> {
     let (name, kind) = (quote_ident(&time.key.name), time.kind);
     let (from, clamped) = (from_clause(source.base), kind.clamped(&name));
     // Only a window of the same column is served by the index.
@@ -318,9 +308,9 @@ async fn ends_of_index(source: &Source<'_>, time: &TimeColumn) -> Result<Option<
 }
 
 /// One `min` and `max` over every row.
-async fn ends_of_scan(source: &Source<'_>, time: &TimeColumn) -> Result<Option<(i64, i64)>> {
+async fn ends_of_scan(source: &RelationTask<'_>, time: &TimeColumn) -> Result<Option<(i64, i64)>> {
     let (name, kind) = (quote_ident(&time.key.name), time.kind);
-    let mut all = conditions(source.base, &Range::Whole, source.filter);
+    let mut all = conditions(source.base, &Range::Whole, source.options.filter.as_deref());
     all.push(format!("pg_catalog.isfinite({name})"));
     // GREATEST and LEAST pass over NULL: without rows they would answer with a bound.
     let end = |of: &str| {
@@ -355,7 +345,12 @@ fn micros_of(text: &str) -> Result<i64> {
             .and_then(|date| date.and_hms_opt(0, 0, 0)),
     };
     time.map(|time| time.and_utc().timestamp_micros())
-        .ok_or_else(|| Error::new(ErrorKind::Internal, "the server wrote a time in no known form"))
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Internal,
+                "the server wrote a time in no known form",
+            )
+        })
 }
 
 #[cfg(test)]

@@ -128,7 +128,10 @@ fn with_tails(histogram: &[i64], least: i64, end: i64) -> Vec<(i64, f64)> {
 
 fn interpolated(line: &[(i64, f64)], at: i64) -> f64 {
     let after = line.partition_point(|(knot, _)| *knot < at);
-    match (after.checked_sub(1).map(|before| line[before]), line.get(after)) {
+    match (
+        after.checked_sub(1).map(|before| line[before]),
+        line.get(after),
+    ) {
         (None, _) => 0.0,
         (Some(from), None) => from.1,
         (Some(from), Some(to)) => {

@@ -3,7 +3,10 @@
 use super::*;
 
 fn bounds_at(seconds: &[i64]) -> Vec<Boundary> {
-    let bound = |at: &i64| Boundary { at: *at, bucket: *at };
+    let bound = |at: &i64| Boundary {
+        at: *at,
+        bucket: *at,
+    };
     seconds.iter().map(bound).collect()
 }
 
