@@ -9,6 +9,7 @@ mod cli;
 mod connect;
 mod corpus;
 mod exceptions;
+mod incremental;
 mod kill;
 mod layering;
 mod memory;
