@@ -71,7 +71,7 @@ pub use options::{
 pub use pg::ConnectOptions;
 pub use pg_type::{NumericModifier, PgType};
 pub use snapshot::{Consistency, Snapshot};
-pub use status::{DatasetStatus, RunState, StatusReport, status};
+pub use status::{DatasetStatus, RunState, RunStatus, StatusReport, status};
 pub use store::Root;
 pub use table::{Column, Relation, RelationKind, TableName, TableSchema};
 pub use verify::{

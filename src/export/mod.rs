@@ -227,6 +227,7 @@ impl Outcome {
         let mut warnings = Vec::new();
         for table in prepared {
             let name = &table.schema.name;
+            warnings.extend(table.warnings.iter().cloned());
             match &table.decision {
                 Decision::Continue { mixed: true, .. } => warnings.push(format!(
                     "{name}: the snapshot of the earlier run is gone; chunks that are still to be \
@@ -335,7 +336,10 @@ impl Outcome {
     fn report(mut self, run_id: String, pacer: &Pacer, wall: std::time::Duration) -> ExportReport {
         let order = |table: &TableReport| self.order.iter().position(|name| name == &table.table);
         self.tables.sort_by_key(order);
-        let consistency = if self.seen.len() > 1 {
+        let is = |what| self.tables.iter().any(|table| table.consistency == what);
+        let consistency = if is(Consistency::Incremental) && !is(Consistency::Mixed) {
+            Consistency::Incremental
+        } else if self.seen.len() > 1 {
             Consistency::Mixed
         } else {
             Consistency::Snapshot

@@ -11,10 +11,13 @@ use crate::options::{ChunkBy, ExportOptions};
 use crate::pg::Session;
 use crate::pg::session::column;
 use crate::pg::sql::{quote_ident, quote_table};
+use crate::plan::offset::plan_offset;
 use crate::plan::size::{limits, take_sample};
 use crate::plan::split::{
     KeyStats, Limits, MAX_CHUNKS, Size, chunks_wanted, split_ctid, split_key, too_many,
 };
+use crate::plan::task::RelationTask;
+use crate::plan::time::plan_time;
 use crate::table::{Relation, RelationKind, TableName, TableSchema};
 
 /// From here on, rows lie in the order of the key: a key range reads few pages more than once.
@@ -111,8 +114,24 @@ pub(crate) async fn plan_table(
     let sample = take_sample(session, schema, options).await?;
     for relation in &schema.relations {
         let limits = limits(relation, sample, options);
-        let planned =
-            plan_relation(session, schema.kind, relation, options, limits, &mut plan).await;
+        let query = options.query.as_ref().map(|query| query.sql.clone());
+        let base = PlannedRelation {
+            query,
+            ..PlannedRelation::whole(relation.name.clone(), relation.oid, "")
+        };
+        let task = RelationTask {
+            session,
+            schema,
+            base: &base,
+            size: size_of(relation),
+            limits,
+            options,
+        };
+        let planned = match &options.chunk_by {
+            ChunkBy::Time { column, every } => plan_time(task, column, *every, &mut plan).await,
+            ChunkBy::Offset => plan_offset(task, &mut plan).await,
+            _ => plan_relation(session, schema.kind, relation, options, limits, &mut plan).await,
+        };
         planned.map_err(|error| error.with_table(schema.name.to_string()))?;
     }
     Ok(plan)
