@@ -21,7 +21,7 @@ use crate::pg::{ConnectOptions, ServerIdentity, Session};
 use crate::snapshot::Snapshot;
 
 /// How long one look may take; a server that is slower counts as not seen.
-const LOOK_LIMIT: Duration = Duration::from_secs(30);
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// How often a look is tried before the run is paused for want of it.
 const LOOK_ATTEMPTS: u32 = 6;
 /// What is said to hold the run while the guards cannot look.
@@ -356,7 +356,10 @@ mod tests {
         let (a, b) = (standby(1, false, 0, 1), standby(2, false, 0, 1));
         silence.lag(&[a.clone(), b.clone()], at(0));
         silence.lag(std::slice::from_ref(&a), at(5));
-        assert_eq!(silence.lag(std::slice::from_ref(&a), at(65)), Duration::from_secs(60));
+        assert_eq!(
+            silence.lag(std::slice::from_ref(&a), at(65)),
+            Duration::from_secs(60)
+        );
         let again = standby(3, false, 0, 1);
         assert_eq!(silence.lag(&[a, again], at(70)), Duration::ZERO);
     }
