@@ -21,6 +21,7 @@ use super::seal::EntryHeader;
 use crate::chunk::{Chunk, ChunkId, Plan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::snapshot::Snapshot;
+use crate::store::layout::SUCCESS;
 use crate::store::{AppendLog, Appended as LogAppended, Root, random_token};
 use crate::table::TableSchema;
 
@@ -72,6 +73,9 @@ pub(crate) enum PlanRequest {
     },
     /// Start over with this one.
     New(Plan),
+    /// A further run of an incremental export behind the completed ones, whose relations and
+    /// chunks it numbers on.
+    Extend(Plan),
 }
 
 /// How opening an epoch ended.
@@ -142,12 +146,14 @@ impl ManifestLog {
         request: OpenRequest,
     ) -> Result<Opened> {
         let log = AppendLog::new(root.clone());
-        let mut dataset = dataset;
-        let mut segments = segments_of(&request.plan);
+        let (mut dataset, mut request) = (dataset, request);
+        let mut segments = segments_of(&mut request.plan);
         let first = segments.next();
+        let runs = dataset.as_ref().map_or(0, |dataset| dataset.runs.len());
         let token = random_token();
         for _ in 0..MAX_OPEN_TRIES {
-            let entry = open_entry(dataset.as_ref(), &request, first.as_deref(), &token);
+            let first = first.as_deref().unwrap_or_default();
+            let entry = open_entry(dataset.as_ref(), &request, first, segments.total, &token);
             check(dataset.as_ref(), &entry).map_err(|cause| refused(root, cause))?;
             match log.append(entry.seq, &entry.to_bytes()?).await? {
                 LogAppended::Created => {
@@ -164,7 +170,12 @@ impl ManifestLog {
                         return Ok(taken(dataset.as_ref(), other));
                     }
                     let seq = other.seq;
+                    let by = other.clone();
                     apply(&mut dataset, other).map_err(|cause| damaged(root, seq, cause))?;
+                    // A run that completes meanwhile leaves another end to go on from.
+                    if dataset.as_ref().is_some_and(|now| now.runs.len() > runs) {
+                        return Ok(taken(dataset.as_ref(), by));
+                    }
                 }
             }
         }
@@ -205,6 +216,10 @@ impl ManifestLog {
             if let Appended::Fenced { by, epoch } = opened.append(Change::Plan { chunks }).await? {
                 return Ok(Opened::Taken { by, epoch });
             }
+        }
+        if !opened.dataset.runs.is_empty() {
+            // It vouches for less than there will be. Whoever stops here has changed nothing else.
+            opened.root.delete(SUCCESS).await?;
         }
         Ok(Opened::Open(Box::new(opened)))
     }
@@ -368,27 +383,52 @@ impl Fence {
     }
 }
 
-/// The segments of a new plan, each small enough for one entry; none for a kept one.
-fn segments_of(plan: &PlanRequest) -> impl Iterator<Item = Vec<Chunk>> + Send + use<> {
-    let chunks = match plan {
-        PlanRequest::Keep { .. } => Vec::new(),
-        PlanRequest::New(plan) => plan.chunks.clone(),
+/// Takes the chunks out of a plan in segments, each small enough for one entry; none for a kept
+/// plan.
+fn segments_of(plan: &mut PlanRequest) -> Segments {
+    let (chunks, total) = match plan {
+        PlanRequest::Keep { .. } => (Vec::new(), 0),
+        PlanRequest::New(plan) | PlanRequest::Extend(plan) => {
+            let chunks = std::mem::take(&mut plan.chunks);
+            let before = chunks.first().map_or(0, |first| first.id.0);
+            // A plan has at most a million chunks; one too large is refused as not adding up.
+            let planned = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+            (chunks, before.saturating_add(planned))
+        }
     };
-    let segments: Vec<_> = chunks
-        .chunks(MAX_PLAN_CHUNKS)
-        .map(<[Chunk]>::to_vec)
-        .collect();
-    segments.into_iter()
+    Segments {
+        chunks: chunks.into_iter(),
+        total,
+    }
+}
+
+/// The chunks of a plan that are still to be written.
+struct Segments {
+    chunks: std::vec::IntoIter<Chunk>,
+    /// Chunks of the whole plan, those of earlier runs among them.
+    total: u32,
+}
+
+impl Iterator for Segments {
+    type Item = Vec<Chunk>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let segment: Vec<Chunk> = self.chunks.by_ref().take(MAX_PLAN_CHUNKS).collect();
+        (!segment.is_empty()).then_some(segment)
+    }
 }
 
 fn open_entry(
     dataset: Option<&Dataset>,
     request: &OpenRequest,
-    first: Option<&[Chunk]>,
+    first: &[Chunk],
+    chunks_total: u32,
     token: &str,
 ) -> Entry {
     let known = match (&request.plan, dataset) {
-        (PlanRequest::Keep { .. }, Some(dataset)) => dataset.snapshots.as_slice(),
+        (PlanRequest::Keep { .. } | PlanRequest::Extend(_), Some(dataset)) => {
+            dataset.snapshots.as_slice()
+        }
         _ => &[],
     };
     let found = known
@@ -400,9 +440,13 @@ fn open_entry(
         },
         PlanRequest::New(plan) => PlanStart::New {
             relations: plan.relations.clone(),
-            // A plan has at most a million chunks; one too large is refused as not adding up.
-            chunks_total: u32::try_from(plan.chunks.len()).unwrap_or(u32::MAX),
-            chunks: first.unwrap_or_default().to_vec(),
+            chunks_total,
+            chunks: first.to_vec(),
+        },
+        PlanRequest::Extend(plan) => PlanStart::Extend {
+            relations: plan.relations.clone(),
+            chunks_total,
+            chunks: first.to_vec(),
         },
     };
     let open = Open {

@@ -6,11 +6,13 @@
 mod audit;
 mod change;
 mod check;
+mod check_open;
 mod config;
 mod consolidated;
 mod lease;
 mod log;
 mod model;
+mod runs;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -32,4 +34,5 @@ pub(crate) use self::model::{
     Change, ChunkEntry, Dataset, ExceptionsEntry, MAX_COMMIT_CHUNKS, ObjectEntry, State,
     WriterInfo, totals_of,
 };
+pub(crate) use self::runs::{Base, RunSummary};
 pub(crate) use self::upkeep::{Orphans, check_committed, list_exceptions};

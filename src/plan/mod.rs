@@ -3,6 +3,8 @@
 //! `probe` asks the server for statistics, `split` cuts by them, `resume` takes the manifest into
 //! account. No row is scanned to plan.
 
+mod growing;
+mod increment;
 mod offset;
 mod probe;
 mod resume;
@@ -10,6 +12,8 @@ mod size;
 mod split;
 mod task;
 mod time;
+mod trim;
 
-pub(crate) use probe::{check_filter, plan_table};
+pub(crate) use increment::{plan_run, window_warnings};
+pub(crate) use probe::check_filter;
 pub(crate) use resume::{Decision, decide};

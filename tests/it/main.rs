@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a scenario fails by panicking")]
 
+mod apart;
 mod catalog;
 mod cli;
 mod connect;
@@ -11,6 +12,7 @@ mod exceptions;
 mod kill;
 mod layering;
 mod memory;
+mod pause;
 mod plan;
 mod race;
 mod readers;

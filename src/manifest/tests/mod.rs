@@ -174,6 +174,7 @@ fn chunk_entry(dataset: &Dataset, id: u32) -> ChunkEntry {
         chunk: chunk.id,
         range: chunk.range.clone(),
         relation: name(),
+        relation_index: chunk.relation,
         predicate: "p".into(),
         snapshot: dataset.snapshot,
         lsn: None,
