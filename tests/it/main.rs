@@ -23,6 +23,7 @@ mod rig;
 mod scenario;
 mod sizes;
 mod snapshots;
+mod time;
 mod traps;
 mod type_readers;
 mod types;
