@@ -7,13 +7,19 @@
 mod bounds;
 mod choose;
 mod filter;
+mod growing;
+mod increment;
 mod keys;
+mod offset;
 mod probe;
 mod resume;
 mod risks;
 mod size;
 mod split;
+mod task;
+mod time;
+mod trim;
 
 pub(crate) use filter::check_filter;
-pub(crate) use probe::plan_table;
+pub(crate) use increment::{plan_run, window_warnings};
 pub(crate) use resume::{Decision, decide};

@@ -4,7 +4,7 @@
 //! differs because it changed, and only a quiet or append-only one proves anything. Chunks by
 //! pages are compared a relation at a time, since rows move.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::SourceVerdict;
 use super::finding::{Finding, FindingKind, one_line};
@@ -64,7 +64,8 @@ struct Comparison<'a> {
 
 /// Rows that both sides hold: a chunk, or all chunks of a relation.
 struct Counterpart<'a> {
-    relation: &'a PlannedRelation,
+    /// The relation, or those of a pack.
+    relations: &'a [PlannedRelation],
     range: Range,
     /// The chunk; `None` for a whole relation.
     chunk: Option<ChunkId>,
@@ -102,11 +103,9 @@ impl<'a> Comparison<'a> {
         let parts = self.counterparts();
         self.work.progress.asks_source(parts.len() as u64);
         for part in parts {
-            if !now
-                .relations
-                .iter()
-                .any(|one| one.name == part.relation.name)
-            {
+            let is_there =
+                |then: &PlannedRelation| now.relations.iter().any(|one| one.name == then.name);
+            if !part.relations.iter().all(is_there) {
                 continue;
             }
             let filter = config.filter.as_deref();
@@ -187,6 +186,14 @@ impl<'a> Comparison<'a> {
             .relations
             .iter()
             .filter(|now| then.iter().all(|then| then.name != now.name));
+        if then.iter().any(|then| then.window.is_some()) {
+            // Run by run partitions come and go: what a run took is compared, the rest is not its.
+            let gone: BTreeSet<String> = gone.map(|one| one.name.to_string()).collect();
+            for name in gone {
+                self.not_compared(format!("{name} is gone from the table"));
+            }
+            return;
+        }
         let gone = gone.map(|one| format!("{} is gone from the table", one.name));
         let came = came.map(|one| format!("{} came to the table after the export", one.name));
         let changes: Vec<String> = gone.chain(came).collect();
@@ -218,14 +225,31 @@ impl<'a> Comparison<'a> {
     fn counterparts(&mut self) -> Vec<Counterpart<'a>> {
         let ours: &'a Ours<'a> = self.ours;
         let mut parts: Vec<Counterpart<'a>> = Vec::new();
-        for relation in &ours.known.relations {
-            let entries = ours.known.chunks.values();
-            let entries = entries.filter(|entry| entry.relation == relation.name);
-            if relation.method == ChunkMethod::Key {
+        let mut chunks: BTreeMap<u32, Vec<&'a ChunkEntry>> = BTreeMap::new();
+        for entry in ours.known.chunks.values() {
+            chunks.entry(entry.relation_index).or_default().push(entry);
+        }
+        for (number, relation) in (0_u32..).zip(&ours.known.relations) {
+            let Some(entries) = chunks.remove(&number) else {
+                // Packed with one before it, or not read yet.
+                continue;
+            };
+            let mut entries = entries.into_iter();
+            if let Some(Range::Pack { upper }) = entries.as_slice().first().map(|one| &one.range) {
+                let packed = ours.known.relations.get(number as usize..*upper as usize);
+                let packed = packed.unwrap_or_default();
+                parts.extend(entries.map(|entry| Counterpart {
+                    range: Range::Whole,
+                    ..counterpart(ours, packed, entry)
+                }));
+                continue;
+            }
+            let relation = std::slice::from_ref(relation);
+            if matches!(relation[0].method, ChunkMethod::Key | ChunkMethod::Time) {
                 parts.extend(entries.map(|entry| counterpart(ours, relation, entry)));
             } else if ours.complete {
                 let whole = Counterpart {
-                    relation,
+                    relations: relation,
                     range: Range::Whole,
                     chunk: None,
                     rows: 0,
@@ -233,7 +257,7 @@ impl<'a> Comparison<'a> {
                     is_restated: false,
                     snapshot: None,
                 };
-                parts.push(entries.fold(whole, |whole, entry| {
+                parts.push(entries.by_ref().fold(whole, |whole, entry| {
                     let one = counterpart(ours, relation, entry);
                     Counterpart {
                         rows: whole.rows + one.rows,
@@ -246,7 +270,7 @@ impl<'a> Comparison<'a> {
             } else {
                 let message = format!(
                     "{} is not complete, and its chunks by pages cannot be told apart later",
-                    relation.name
+                    relation[0].name
                 );
                 self.not_compared(message);
             }
@@ -261,11 +285,12 @@ impl<'a> Comparison<'a> {
         filter: Option<&str>,
         columns: Option<&[SentColumn]>,
     ) -> Result<()> {
-        let part = Part {
-            relation: ours.relation,
+        let part = |relation| Part {
+            relation,
             range: &ours.range,
             filter,
         };
+        let parts: Vec<Part<'_>> = ours.relations.iter().map(part).collect();
         let columns = columns.filter(|_| ours.hash.is_some());
         if columns.is_some() && ours.is_restated {
             let message = "values that are stored in another form than PostgreSQL sends cannot be \
@@ -273,7 +298,15 @@ impl<'a> Comparison<'a> {
             self.not_hashed(ours, message);
         }
         let columns = columns.filter(|_| !ours.is_restated);
-        let found = keeper.session().count_rows(part, columns).await?;
+        let mut found = RowsFound {
+            rows: 0,
+            hash: columns.map(|_| 0),
+        };
+        for part in &parts {
+            let more = keeper.session().count_rows(*part, columns).await?;
+            found.rows += more.rows;
+            found.hash = found.hash.zip(more.hash).map(|(a, b)| a + b);
+        }
         self.verdict.parts += 1;
         let is_counted = found.rows == ours.rows;
         self.verdict.counted_equal += u64::from(is_counted);
@@ -295,10 +328,13 @@ impl<'a> Comparison<'a> {
         if is_counted && is_hashed {
             return Ok(());
         }
-        let evidence = evidence(keeper, part, ours, found).await?;
+        let evidence = evidence(keeper, &parts, ours, found).await?;
         let place = match ours.chunk {
             Some(_) => String::new(),
-            None => format!("{}: ", ours.relation.name),
+            None => match ours.relations.first() {
+                Some(relation) => format!("{}: ", relation.name),
+                None => String::new(),
+            },
         };
         if is_counted {
             let message = format!("{place}the source holds other rows; {evidence}");
@@ -340,12 +376,12 @@ fn sent_oids(of: &PgType) -> Vec<u32> {
 
 fn counterpart<'a>(
     ours: &'a Ours<'a>,
-    relation: &'a PlannedRelation,
+    relations: &'a [PlannedRelation],
     entry: &'a ChunkEntry,
 ) -> Counterpart<'a> {
     let hash = ours.hashes.get(&entry.chunk).copied().flatten();
     Counterpart {
-        relation,
+        relations,
         range: entry.range.clone(),
         chunk: Some(entry.chunk),
         rows: entry.rows,
@@ -358,7 +394,7 @@ fn counterpart<'a>(
 /// What is known of why the two sides differ.
 async fn evidence(
     keeper: &Keeper,
-    part: Part<'_>,
+    parts: &[Part<'_>],
     ours: &Counterpart<'_>,
     found: RowsFound,
 ) -> Result<String> {
@@ -372,7 +408,7 @@ async fn evidence(
         // A view's rows have no age, nor does another server tell that of this one's.
         Some(RelationKind::View) | None => None,
         _ if !is_same_server => None,
-        _ => keeper.session().rows_newer_than(part, then).await?,
+        _ => newer_rows(keeper, parts, then).await?,
     };
     let verdict = match newer {
         Some(0) if found.rows < ours.rows => {
@@ -392,6 +428,15 @@ async fn evidence(
         moment(then),
         moment(now)
     ))
+}
+
+async fn newer_rows(keeper: &Keeper, parts: &[Part<'_>], then: &Snapshot) -> Result<Option<u64>> {
+    let mut newer = Some(0);
+    for part in parts {
+        let more = keeper.session().rows_newer_than(*part, then).await?;
+        newer = newer.zip(more).map(|(a, b)| a + b);
+    }
+    Ok(newer)
 }
 
 fn moment(snapshot: &Snapshot) -> String {

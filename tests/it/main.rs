@@ -3,15 +3,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a scenario fails by panicking")]
 
+mod apart;
 mod catalog;
 mod chunks;
 mod cli;
 mod connect;
 mod corpus;
 mod exceptions;
+mod incremental;
 mod kill;
 mod layering;
 mod memory;
+mod pause;
 mod plan;
 mod race;
 mod readers;
@@ -21,6 +24,7 @@ mod rig;
 mod scenario;
 mod sizes;
 mod snapshots;
+mod time;
 mod traps;
 mod type_readers;
 mod types;
