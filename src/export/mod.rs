@@ -24,7 +24,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use budget::MemoryCeiling;
-pub use preview::{ChunkPlan, ColumnPlan, PlanReport, TablePlan, plan};
+pub use preview::{ChunkPlan, ColumnPlan, Explained, PlanReport, TablePlan, plan};
 pub use progress::{Phase, Progress, TableProgress};
 pub use report::{EndState, ExportReport, Retry, TableReport};
 
