@@ -1,0 +1,1 @@
+//! What patterns take, without a server.
