@@ -159,6 +159,17 @@ impl Key {
         self.columns.iter().any(|column| column.is_nullable)
     }
 
+    /// The column's name, where it is a single one of integers, whose order is known without the
+    /// server.
+    #[must_use]
+    pub fn single_integer(&self) -> Option<&str> {
+        const INTEGERS: [&str; 3] = ["pg_catalog.int2", "pg_catalog.int4", "pg_catalog.int8"];
+        match self.columns.as_slice() {
+            [column] if INTEGERS.contains(&column.type_name.as_str()) => Some(&column.name),
+            _ => None,
+        }
+    }
+
     /// The column's name, where it is a single one.
     #[must_use]
     pub fn single(&self) -> Option<&str> {

@@ -6,33 +6,43 @@
 
 mod budget;
 mod committer;
+mod guard;
+mod pace;
 mod prepare;
 mod preview;
 mod progress;
+mod record;
 mod report;
 mod retry;
 mod run;
+mod table_run;
+mod throttle;
 mod worker;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
 pub use budget::MemoryCeiling;
-pub use preview::{ChunkPlan, ColumnPlan, PlanReport, TablePlan, plan};
+pub use preview::{ChunkPlan, ColumnPlan, FailedPlan, PlanReport, TablePlan, plan};
 pub use progress::{Phase, Progress, TableProgress};
-pub use report::{ExportReport, Retry, TableReport};
+pub use report::{EndState, ExportReport, Retry, TableReport};
 
 use crate::chunk::Totals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Dataset, finish};
-use crate::options::{ExportOptions, TablePattern, TableSelector};
-use crate::pg::{ConnectOptions, Keeper, KeeperOptions};
-use crate::plan::Decision;
+use crate::options::ExportOptions;
+use crate::pg::{ConnectOptions, Keeper, KeeperOptions, Refused, Selection};
+use crate::plan::{Decision, refuse_moving};
 use crate::snapshot::{Consistency, Snapshot};
 use crate::store::{Root, layout};
 use committer::Committer;
-use prepare::{OpenedTable, Prepared};
+use guard::Guard;
+use pace::Pacer;
+use prepare::{OpenedTable, Opening, Prepared};
+use record::RunRecord;
+use table_run::TableRun;
 
 /// Asks a run to stop. Clones share one switch.
 #[derive(Debug, Clone, Default)]
@@ -91,40 +101,134 @@ async fn run(
     options.validate()?;
     let run_id = new_run_id();
     progress.enter(Phase::Preparing);
+    let pacer = Arc::new(Pacer::new(options, progress.slowed()));
+    // Before locks and snapshot: what must wait, or may not run now, holds neither.
+    let guard = tokio::select! {
+        guard = watch(source, options, &pacer, &run_id) => guard?,
+        () = cancel.cancelled() => return Err(cancelled()),
+    };
+    if pacer.stop.is_cancelled() {
+        return Ok(report::paused_at_once(run_id, &pacer, clock.elapsed()));
+    }
     let prepared = tokio::select! {
         prepared = prepare(source, root, options, progress, &run_id) => prepared?,
         () = cancel.cancelled() => return Err(cancelled()),
     };
-    let (keeper, prepared) = prepared;
-    let mut outcome = Outcome::new(keeper.snapshot().clone(), &prepared);
-    let (done, to_do): (Vec<_>, Vec<_>) = prepared
-        .into_iter()
-        .partition(|table| table.decision == Decision::Complete);
-    for table in done {
-        outcome.was_complete(table).await?;
+    pacer.snapshot_taken(prepared.keeper.snapshot().taken_at);
+    if let Some(guard) = &guard {
+        guard.check_server(prepared.keeper.snapshot())?;
     }
-    let mut opened = Vec::new();
-    let opening = prepare::open_tables(&keeper, to_do, options, progress, &mut opened).await;
-    if let Err(error) = opening {
-        let logs = opened.into_iter().map(|table| table.log).collect();
-        let reason = worker::one_line(&error);
-        Committer::new(logs)
-            .close(None, ErrorKind::Cancelled, &reason)
-            .await;
-        return Err(error);
+    let started = Started {
+        source,
+        run_id,
+        clock,
+        options,
+        progress,
+        pacer: &pacer,
+        cancel,
+    };
+    if prepared.tables.len() + prepared.refused.len() < 2 {
+        return started.run_prepared(prepared).await;
     }
-    outcome.opened(&opened);
-    progress.enter(Phase::Exporting);
-    let ended = run::run_tables(source, &keeper, &run_id, options, opened, cancel).await;
-    ended.outcome?;
-    progress.enter(Phase::Finishing);
-    keeper.release().await?;
-    outcome.completed(&ended.committer, &ended.work);
-    let report = outcome.report(run_id, clock.elapsed());
-    if report.tables.len() > 1 {
-        write_run_record(root, &report).await?;
+    let (keeper, tables) = (&prepared.keeper, &prepared.tables);
+    let run_id = &started.run_id;
+    let record = RunRecord::new(run_id, keeper.snapshot(), tables, &prepared.refused);
+    record.begin(root).await?;
+    let ended = started.run_prepared(prepared).await;
+    let recorded = record.end(root, ended.as_ref()).await;
+    // What ended the run says more than that it could not be recorded.
+    let report = ended?;
+    recorded.map(|()| report)
+}
+
+/// What a run goes by once it has begun.
+struct Started<'a> {
+    source: &'a ConnectOptions,
+    run_id: String,
+    clock: Instant,
+    options: &'a ExportOptions,
+    progress: &'a Progress,
+    pacer: &'a Arc<Pacer>,
+    cancel: &'a CancellationToken,
+}
+
+impl Started<'_> {
+    async fn run_prepared(&self, preparation: Preparation) -> Result<ExportReport> {
+        let (options, progress) = (self.options, self.progress);
+        let Preparation {
+            keeper,
+            tables,
+            refused,
+        } = preparation;
+        let is_single = tables.len() == 1 && refused.is_empty();
+        let mut outcome = Outcome::new(&keeper, &tables);
+        for table in refused {
+            outcome.refused(table);
+        }
+        let (done, to_do): (Vec<_>, Vec<_>) = tables
+            .into_iter()
+            .partition(|table| table.decision == Decision::Complete);
+        for table in done {
+            keeper.let_go(&table.schema.name).await?;
+            outcome.was_complete(table).await?;
+        }
+        let mut opening = Opening::default();
+        let opened = prepare::open_tables(&keeper, to_do, options, progress, &mut opening).await;
+        let Opening {
+            opened: tables,
+            refused,
+        } = opening;
+        if let Err(error) = opened {
+            let logs = tables.into_iter().map(|table| table.log).collect();
+            let reason = worker::one_line(&error);
+            Committer::new(logs)
+                .close(ErrorKind::Cancelled, &reason)
+                .await;
+            return Err(error);
+        }
+        for table in refused {
+            outcome.refused(table);
+        }
+        outcome.opened(&tables);
+        progress.enter(Phase::Exporting);
+        let control = run::Control {
+            pacer: self.pacer,
+            cancel: self.cancel,
+        };
+        let ended =
+            run::run_tables(self.source, keeper, &self.run_id, options, tables, control).await;
+        ended.outcome?;
+        if is_single && let Some(error) = ended.work.runs.iter().find_map(TableRun::take_fault) {
+            return Err(error);
+        }
+        progress.enter(Phase::Finishing);
+        outcome.ended(&ended.committer, &ended.work);
+        Ok(outcome.report(self.run_id.clone(), self.pacer, self.clock.elapsed()))
     }
-    Ok(report)
+}
+
+/// Starts the guards, and waits until chunks may begin or the run is to pause.
+async fn watch(
+    source: &ConnectOptions,
+    options: &ExportOptions,
+    pacer: &Arc<Pacer>,
+    run_id: &str,
+) -> Result<Option<Guard>> {
+    pacer.check_clock();
+    if pacer.stop.is_cancelled() {
+        return Ok(None);
+    }
+    let guard = Guard::start(source, run_id, &options.guards, pacer).await?;
+    pacer.may_go_on().await;
+    Ok(guard)
+}
+
+/// All that is known before the first write.
+struct Preparation {
+    keeper: Keeper,
+    tables: Vec<Prepared>,
+    /// Tables that a pattern found and that cannot be exported.
+    refused: Vec<Refused>,
 }
 
 /// Everything before the first write, but for the probe of the store.
@@ -134,15 +238,21 @@ async fn prepare(
     options: &ExportOptions,
     progress: &Progress,
     run_id: &str,
-) -> Result<(Keeper, Vec<Prepared>)> {
+) -> Result<Preparation> {
     root.probe().await?;
-    let keeper = open_keeper(source, options, format!("pgsluice {run_id} keeper")).await?;
+    let mut keeper = open_keeper(source, options, format!("pgsluice {run_id} keeper")).await?;
+    let mut refused = keeper.take_refused();
     progress.enter(Phase::Planning);
-    let prepared = prepare::prepare_tables(&keeper, root, options).await?;
+    let mut tables = prepare::prepare_tables(&keeper, root, options, &mut refused).await?;
     if !options.takeover {
-        prepare::refuse_live_writers(&prepared, options.lease_interval).await?;
+        let interval = options.lease_interval;
+        tables = prepare::refuse_live_writers(&keeper, tables, interval, &mut refused).await?;
     }
-    Ok((keeper, prepared))
+    Ok(Preparation {
+        keeper,
+        tables,
+        refused,
+    })
 }
 
 /// Takes the locks and the snapshot that the options ask for; `purpose` names the connection.
@@ -156,15 +266,13 @@ async fn open_keeper(
         snapshot: options.snapshot.clone(),
         purpose,
     };
-    let tables: Option<Vec<TableSelector>> =
-        options.tables.iter().map(TablePattern::as_exact).collect();
-    let tables = tables.ok_or_else(|| {
-        Error::new(
-            ErrorKind::Unsupported,
-            "patterns of tables are not there yet",
-        )
-    })?;
-    Keeper::open(source, &tables, &keeper).await
+    if let Some(filter) = &options.filter {
+        refuse_moving("--where", filter)?;
+    }
+    if let Some(query) = &options.query {
+        refuse_moving("--query", &query.sql)?;
+    }
+    Keeper::open(source, &Selection::of(options), &keeper).await
 }
 
 /// What is gathered for the report while a run goes on.
@@ -179,8 +287,8 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn new(snapshot: Snapshot, prepared: &[Prepared]) -> Self {
-        let mut warnings = Vec::new();
+    fn new(keeper: &Keeper, prepared: &[Prepared]) -> Self {
+        let mut warnings = keeper.warnings().to_vec();
         for table in prepared {
             let name = &table.schema.name;
             match &table.decision {
@@ -201,7 +309,7 @@ impl Outcome {
             tracing::warn!("{warning}");
         }
         Self {
-            snapshot,
+            snapshot: keeper.snapshot().clone(),
             used_snapshot: false,
             order: prepared
                 .iter()
@@ -214,6 +322,28 @@ impl Outcome {
         }
     }
 
+    /// A table of which nothing is read.
+    fn refused(&mut self, table: Refused) {
+        let name = table.name.to_string();
+        let error = worker::one_line(&table.error);
+        tracing::error!(table = %name, error, "the table failed");
+        self.tables.push(TableReport {
+            table: name,
+            state: EndState::Failed,
+            error: Some(Arc::new(table.error)),
+            root: String::new(),
+            manifest: String::new(),
+            was_complete: false,
+            consistency: Consistency::Snapshot,
+            epoch: 0,
+            chunks_total: 0,
+            totals: Totals::default(),
+            this_run: Totals::default(),
+            chunks_skipped: 0,
+            retries: Vec::new(),
+        });
+    }
+
     /// A dataset that was complete: its closing files are written if a crash left them out.
     async fn was_complete(&mut self, table: Prepared) -> Result<()> {
         let Some(dataset) = table.dataset else {
@@ -224,14 +354,15 @@ impl Outcome {
         };
         finish(&table.root, &dataset).await?;
         let chunks = dataset.committed.len() as u64;
-        self.add(
-            &dataset,
-            &table.root,
-            Totals::default(),
-            chunks,
-            Vec::new(),
-            true,
-        );
+        let this_run = ThisRun {
+            totals: Totals::default(),
+            chunks_skipped: chunks,
+            retries: Vec::new(),
+            was_complete: true,
+            state: EndState::Complete,
+            error: None,
+        };
+        self.add(&dataset, &table.root, this_run);
         Ok(())
     }
 
@@ -240,30 +371,27 @@ impl Outcome {
         self.skipped = opened.iter().map(|table| table.chunks_skipped).collect();
     }
 
-    fn completed(&mut self, committer: &Committer, work: &worker::Work) {
+    fn ended(&mut self, committer: &Committer, work: &worker::Work) {
         let skipped = std::mem::take(&mut self.skipped);
-        for ((log, table), skipped) in committer.tables().iter().zip(&work.tables).zip(skipped) {
-            let retries = log.retries.clone();
-            self.add(
-                log.log.dataset(),
-                &table.root,
-                log.this_run,
-                skipped,
-                retries,
-                false,
-            );
+        let runs = work.tables.iter().zip(&work.runs);
+        for ((log, (table, run)), skipped) in committer.tables().iter().zip(runs).zip(skipped) {
+            let this_run = ThisRun {
+                totals: log.this_run,
+                chunks_skipped: skipped,
+                retries: log.retries.clone(),
+                was_complete: false,
+                state: match (run.has_failed(), log.completed) {
+                    (true, _) => EndState::Failed,
+                    (false, true) => EndState::Complete,
+                    (false, false) => EndState::Paused,
+                },
+                error: run.take_fault().map(Arc::new),
+            };
+            self.add(log.log.dataset(), &table.root, this_run);
         }
     }
 
-    fn add(
-        &mut self,
-        dataset: &Dataset,
-        root: &Root,
-        this_run: Totals,
-        chunks_skipped: u64,
-        retries: Vec<Retry>,
-        was_complete: bool,
-    ) {
+    fn add(&mut self, dataset: &Dataset, root: &Root, this_run: ThisRun) {
         let used = dataset.used_snapshots();
         for snapshot in used {
             if !self.seen.iter().any(|seen| seen.is_same(snapshot)) {
@@ -275,20 +403,26 @@ impl Outcome {
             .extend(totals.exceptions_warning(&dataset.schema.name.to_string()));
         self.tables.push(TableReport {
             table: dataset.schema.name.to_string(),
+            state: this_run.state,
+            error: this_run.error,
             root: root.url(),
             manifest: format!("{}/{}", root.url().trim_end_matches('/'), layout::MANIFEST),
-            was_complete,
+            was_complete: this_run.was_complete,
             consistency: dataset.consistency(),
             epoch: dataset.epoch,
+            chunks_total: dataset.plan.chunks.len() as u64,
             totals,
-            this_run,
-            chunks_skipped,
-            retries,
+            this_run: this_run.totals,
+            chunks_skipped: this_run.chunks_skipped,
+            retries: this_run.retries,
         });
     }
 
-    fn report(mut self, run_id: String, wall: std::time::Duration) -> ExportReport {
-        let order = |table: &TableReport| self.order.iter().position(|name| name == &table.table);
+    fn report(mut self, run_id: String, pacer: &Pacer, wall: std::time::Duration) -> ExportReport {
+        let order = |table: &TableReport| {
+            let place = self.order.iter().position(|name| name == &table.table);
+            place.unwrap_or(usize::MAX)
+        };
         self.tables.sort_by_key(order);
         let consistency = if self.seen.len() > 1 {
             Consistency::Mixed
@@ -307,8 +441,18 @@ impl Outcome {
                 self.seen.len()
             ));
         }
+        let has = |state| self.tables.iter().any(|table| table.state == state);
+        let state = match (has(EndState::Failed), has(EndState::Paused)) {
+            (true, _) => EndState::Failed,
+            (false, true) => EndState::Paused,
+            (false, false) => EndState::Complete,
+        };
+        let is_paused = has(EndState::Paused);
         ExportReport {
             run_id,
+            state,
+            reason: pacer.reason().filter(|_| is_paused).map(str::to_owned),
+            waited: pacer.slowed.times(),
             consistency,
             snapshot: self.used_snapshot.then_some(self.snapshot),
             tables: self.tables,
@@ -318,17 +462,14 @@ impl Outcome {
     }
 }
 
-/// A run over several tables keeps a record beside them.
-async fn write_run_record(root: &Root, report: &ExportReport) -> Result<()> {
-    let record = serde_json::to_vec_pretty(report).map_err(|error| {
-        Error::new(
-            ErrorKind::Internal,
-            "the run record could not be written as JSON",
-        )
-        .with_source(error)
-    })?;
-    let key = format!("{}/{}.json", layout::RUNS_DIR, report.run_id);
-    root.put(&key, record.into()).await.map(drop)
+/// What this run did to one table.
+struct ThisRun {
+    totals: Totals,
+    chunks_skipped: u64,
+    retries: Vec<Retry>,
+    was_complete: bool,
+    state: EndState,
+    error: Option<Arc<Error>>,
 }
 
 /// Sortable by time, and unique: `20261122T133000Z-5f2a9c01`.

@@ -6,7 +6,6 @@
 //! does not survive TRUNCATE or a rewriting ALTER: a late reader gets no rows and no error.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -50,8 +49,6 @@ pub(crate) struct Keeper {
     warnings: Vec<String>,
     /// Partitions that were attached between lock and snapshot: the locker does not hold them.
     late: Vec<TableName>,
-    /// Whether all was let go before the end.
-    is_free: AtomicBool,
 }
 
 impl Keeper {
@@ -103,7 +100,6 @@ impl Keeper {
             refused,
             warnings,
             late: Vec::new(),
-            is_free: AtomicBool::new(false),
         };
         keeper.load(tables, filter, timeout).await?;
         keeper.prove().await?;
@@ -183,16 +179,13 @@ impl Keeper {
     }
 
     /// Lets the locks of a table go, once those of all tables before it in [`Keeper::tables`] are
-    /// let go, too. With the last one the snapshot goes.
+    /// let go, too. The snapshot stays.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Source`] when the connection is lost.
     pub(crate) async fn let_go(&self, name: &TableName) -> Result<()> {
-        if self.locker.let_go(name).await? && !self.is_free.swap(true, Ordering::Relaxed) {
-            self.session.commit().await?;
-        }
-        Ok(())
+        self.locker.let_go(name).await
     }
 
     /// Makes sure that snapshot and locks are still held. The queries also keep proxies and
@@ -202,9 +195,6 @@ impl Keeper {
     ///
     /// [`ErrorKind::Source`] when a connection or a transaction is lost.
     pub(crate) async fn check(&self) -> Result<()> {
-        if self.is_free.load(Ordering::Relaxed) {
-            return Ok(());
-        }
         let lost = "the keeper lost the snapshot";
         let checked = async {
             self.locker.check().await?;
@@ -238,9 +228,7 @@ impl Keeper {
 
     /// Ends the transactions, which frees locks and snapshot.
     pub(crate) async fn release(self) -> Result<()> {
-        if !self.is_free.load(Ordering::Relaxed) {
-            self.session.commit().await?;
-        }
+        self.session.commit().await?;
         self.locker.session().commit().await
     }
 
@@ -288,7 +276,7 @@ impl Keeper {
             name: table.name.clone(),
             error,
         });
-        self.locker.let_go(&table.name).await.map(drop)
+        self.locker.let_go(&table.name).await
     }
 
     async fn tell_of_children(&mut self, table: &Resolved, schema: &TableSchema) -> Result<()> {
@@ -312,23 +300,19 @@ impl Keeper {
     async fn prove(&mut self) -> Result<()> {
         let backends = [self.session.backend(), self.locker.session().backend()];
         let changed = self.session.rewritten(&backends).await?;
-        let Some((_, first)) = changed.first() else {
+        if changed.is_empty() {
             return Ok(());
-        };
-        let mut unexplained: BTreeSet<u32> = changed.iter().map(|(oid, _)| *oid).collect();
-        for schema in &self.tables {
-            for oid in relation_oids(schema) {
-                unexplained.remove(&oid);
-            }
         }
+        let own: BTreeSet<u32> = self.tables.iter().flat_map(relation_oids).collect();
+        let is_below = changed.iter().find(|(oid, _)| !own.contains(oid));
+        let reads_others =
+            |schema: &TableSchema| matches!(schema.kind, RelationKind::View | RelationKind::Query);
+        let has_others = self.tables.iter().any(reads_others);
         let is_hit = |schema: &TableSchema| {
-            let reads_others = matches!(schema.kind, RelationKind::View | RelationKind::Query);
-            let own = changed.iter().find(|(oid, _)| relation_oids(schema).any(|one| one == *oid));
-            match own {
-                Some((_, name)) => Some(name.clone()),
-                None if reads_others || unexplained.len() == changed.len() => Some(first.clone()),
-                None => None,
-            }
+            let oids: BTreeSet<u32> = relation_oids(schema).collect();
+            let own = changed.iter().find(|(oid, _)| oids.contains(oid));
+            let below = is_below.filter(|_| reads_others(schema) || !has_others);
+            own.or(below).map(|(_, name)| name.clone())
         };
         let hits: Vec<Option<String>> = self.tables.iter().map(is_hit).collect();
         let tables = std::mem::take(&mut self.tables);
@@ -360,7 +344,9 @@ async fn lock(
 ) -> Result<Vec<Refused>> {
     let refused = locker.lock(tables, filter, timeout).await?;
     let refused = refused.into_iter();
-    Ok(refused.map(|(name, error)| Refused { name, error }).collect())
+    Ok(refused
+        .map(|(name, error)| Refused { name, error })
+        .collect())
 }
 
 /// A table's schema, and those of its partitions that the locker does not hold, locked.
@@ -463,7 +449,9 @@ async fn lock_relations(session: &Session, relations: &[TableName]) -> Result<()
             .map(|name| format!("ONLY {}", quote_table(name)))
             .collect();
         let sql = format!("LOCK TABLE {} IN ACCESS SHARE MODE", only.join(", "));
-        session.execute("the table could not be locked", &sql).await?;
+        session
+            .execute("the table could not be locked", &sql)
+            .await?;
     }
     Ok(())
 }

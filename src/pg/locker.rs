@@ -14,7 +14,7 @@ use crate::pg::catalog::load_table;
 use crate::pg::error::sqlstate;
 use crate::pg::names::Resolved;
 use crate::pg::session::{Session, column};
-use crate::pg::sql::{quote_table, from_query};
+use crate::pg::sql::{from_query, quote_table};
 use crate::table::{RelationKind, TableName, TableSchema};
 
 /// Locks while it lives, or until they are let go.
@@ -33,7 +33,12 @@ impl Stack {
         for (_, is_free) in self.0.iter_mut().filter(|(held, _)| held == name) {
             *is_free = true;
         }
-        let free = self.0.iter().rev().take_while(|(_, is_free)| *is_free).count();
+        let free = self
+            .0
+            .iter()
+            .rev()
+            .take_while(|(_, is_free)| *is_free)
+            .count();
         let lowest = self.0.len() - free;
         self.0.truncate(lowest);
         (free > 0).then_some(lowest)
@@ -96,13 +101,12 @@ impl Locker {
         Ok(refused)
     }
 
-    /// Lets a table's locks go, as soon as all that were locked after it are let go, too. Says
-    /// whether none is held any more.
+    /// Lets a table's locks go, as soon as all that were locked after it are let go, too.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Source`] when the connection is lost.
-    pub(super) async fn let_go(&self, name: &TableName) -> Result<bool> {
+    pub(super) async fn let_go(&self, name: &TableName) -> Result<()> {
         let mut stack = self.stack.lock().await;
         if let Some(lowest) = stack.let_go(name) {
             // The savepoint itself stays, below the next one that is rolled back to.
@@ -110,7 +114,7 @@ impl Locker {
             let what = "the table's locks could not be let go";
             self.session.execute(what, &sql).await?;
         }
-        Ok(stack.0.is_empty())
+        Ok(())
     }
 
     /// The relations that are locked now.
@@ -161,6 +165,10 @@ pub(super) async fn lock_table(
 ) -> Result<()> {
     let what = "the table could not be locked";
     let name = quote_table(&table.name);
+    if table.kind == RelationKind::Query {
+        // What is wrong with a query is told as such; locks come with it, but for partitions.
+        load_table(session, table).await?;
+    }
     let sql = match (table.kind, &table.query) {
         (RelationKind::Query, query) => {
             let query = query.as_deref().unwrap_or_default();

@@ -34,10 +34,10 @@ pub(super) struct Found {
     /// `pg_class.relkind`.
     pub(super) relkind: u8,
     /// `pg_class.relpersistence`.
-    persistence: u8,
-    may_use_schema: bool,
-    may_read: bool,
-    hides_rows: bool,
+    pub(super) persistence: u8,
+    pub(super) may_use_schema: bool,
+    pub(super) may_read: bool,
+    pub(super) hides_rows: bool,
     /// Whether tables that anyone can read inherit from it.
     pub(super) has_children: bool,
     pub(super) is_partition: bool,
@@ -214,10 +214,8 @@ fn check_persistence(in_recovery: bool, persistence: u8) -> Result<()> {
         b't' => Err(unsupported(
             "this is a temporary table: only its own session can read it",
         )),
-        b'u' if in_recovery => {
-            Err(unsupported("an unlogged table cannot be read on a standby")
-                .with_advice("export it from the primary"))
-        }
+        b'u' if in_recovery => Err(unsupported("an unlogged table cannot be read on a standby")
+            .with_advice("export it from the primary")),
         _ => Ok(()),
     }
 }
@@ -285,6 +283,26 @@ pub(super) fn nearest(selector: &TableSelector, names: &[TableName]) -> Vec<Stri
         .take(OFFERED)
         .map(|(_, name)| name)
         .collect()
+}
+
+#[cfg(test)]
+impl Found {
+    /// A table that anyone can read.
+    pub(super) fn plain(oid: u32, schema: &str, name: &str) -> Self {
+        Self {
+            name: TableName::new(schema, name),
+            oid,
+            relkind: b'r',
+            persistence: b'p',
+            may_use_schema: true,
+            may_read: true,
+            hides_rows: false,
+            has_children: false,
+            is_partition: false,
+            is_of_extension: false,
+            parents: Vec::new(),
+        }
+    }
 }
 
 #[cfg(test)]

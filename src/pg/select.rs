@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::{
-    ExportOptions, Inheritance, NamePattern, Query, TablePattern, TableSelector,
-};
+use crate::options::{ExportOptions, Inheritance, NamePattern, Query, TablePattern, TableSelector};
 use crate::pg::names::{
     CHILDREN_ADVICE, FOUND_SQL, Found, PARTITIONED_ADVICE, Resolved, nearest, resolve,
 };
@@ -183,7 +181,11 @@ impl<'a> Catalog<'a> {
         }
         Self {
             listed,
-            by_oid: listed.iter().zip(0..).map(|(one, index)| (one.oid, index)).collect(),
+            by_oid: listed
+                .iter()
+                .zip(0..)
+                .map(|(one, index)| (one.oid, index))
+                .collect(),
             visible: first.into_values().map(|(_, index)| index).collect(),
         }
     }
@@ -199,7 +201,12 @@ impl<'a> Catalog<'a> {
 
     /// Whether it is below one of these: its partition or child, however far down. `climbs` says
     /// which links count.
-    fn is_below(&self, found: &Found, of: &BTreeSet<u32>, climbs: impl Fn(&Found) -> bool + Copy) -> bool {
+    fn is_below(
+        &self,
+        found: &Found,
+        of: &BTreeSet<u32>,
+        climbs: impl Fn(&Found) -> bool + Copy,
+    ) -> bool {
         climbs(found)
             && found.parents.iter().any(|parent| {
                 of.contains(parent)
@@ -215,7 +222,11 @@ impl<'a> Catalog<'a> {
         let mut warnings = Vec::new();
         let excluded = self.excluded(selection, &mut warnings);
         let mut wanted: BTreeSet<usize> = BTreeSet::new();
-        for pattern in selection.tables.iter().filter(|table| table.as_exact().is_none()) {
+        for pattern in selection
+            .tables
+            .iter()
+            .filter(|table| table.as_exact().is_none())
+        {
             let meant = self.meant(selection, |index| self.is_meant(pattern, index));
             wanted.extend(meant.map_err(|views| self.nothing(pattern, views))?);
         }
@@ -225,9 +236,11 @@ impl<'a> Catalog<'a> {
             wanted.extend(meant.map_err(|views| self.no_schema(schema, views))?);
         }
         if selection.all {
-            wanted.extend(self.meant(selection, |_| true).map_err(|_| {
-                Error::new(ErrorKind::Config, "--all: the database has no tables")
-            })?);
+            wanted.extend(
+                self.meant(selection, |_| true).map_err(|_| {
+                    Error::new(ErrorKind::Config, "--all: the database has no tables")
+                })?,
+            );
         }
         wanted.retain(|index| !excluded.contains(&self.listed[*index].oid));
         let mut roots: BTreeSet<u32> = wanted.iter().map(|index| self.listed[*index].oid).collect();
@@ -287,13 +300,20 @@ impl<'a> Catalog<'a> {
     }
 
     fn nothing(&self, pattern: &TablePattern, has_views: bool) -> Error {
-        let error = Error::new(ErrorKind::Config, format!("--table {pattern} matches nothing"));
+        let error = Error::new(
+            ErrorKind::Config,
+            format!("--table {pattern} matches nothing"),
+        );
         if has_views {
             return error.with_advice("it matches views: --include-views takes them, too");
         }
         let plain = |pattern: &NamePattern| pattern.to_string().replace(['*', '?', '"'], "");
         let selector = TableSelector {
-            schema: pattern.schema.as_ref().map(plain).filter(|schema| !schema.is_empty()),
+            schema: pattern
+                .schema
+                .as_ref()
+                .map(plain)
+                .filter(|schema| !schema.is_empty()),
             name: plain(&pattern.name),
         };
         let names: Vec<TableName> = self.listed.iter().map(|found| found.name.clone()).collect();
@@ -313,8 +333,11 @@ impl<'a> Catalog<'a> {
         if has_views {
             return error.with_advice("it has views: --include-views takes them, too");
         }
-        let known: BTreeSet<&str> =
-            self.listed.iter().map(|found| found.name.schema.as_str()).collect();
+        let known: BTreeSet<&str> = self
+            .listed
+            .iter()
+            .map(|found| found.name.schema.as_str())
+            .collect();
         let known: Vec<String> = known.into_iter().map(|name| format!("{name:?}")).collect();
         error.with_advice(format!("schemas with tables: {}", some_of(&known)))
     }
@@ -327,7 +350,9 @@ impl Chosen<'_> {
         selection: &Selection,
         in_recovery: bool,
     ) -> Result<()> {
-        selected.tables.retain(|table| !self.excluded.contains(&table.oid));
+        selected
+            .tables
+            .retain(|table| !self.excluded.contains(&table.oid));
         selected.warnings.extend(self.warnings);
         let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut tables = Vec::new();
@@ -399,8 +424,9 @@ fn some_of(names: &[String]) -> String {
 /// own page counts are of the last VACUUM or ANALYZE, but asking the files takes a lock.
 const SIZES_SQL: &str = "
 WITH RECURSIVE tree(root, oid, deep) AS (
-  SELECT r.oid, r.oid, r.deep FROM pg_catalog.unnest($1::pg_catalog.oid[], $2::pg_catalog.bool[])
-    AS r(oid, deep)
+  SELECT r.oid, r.oid, r.deep FROM ROWS FROM (
+    pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.bool[])
+  ) AS r(oid, deep)
   UNION
   SELECT t.root, i.inhrelid, t.deep FROM tree t
   JOIN pg_catalog.pg_class p ON p.oid = t.oid AND (p.relkind = 'p' OR t.deep)
@@ -429,7 +455,11 @@ async fn order_by_size(session: &Session, tables: &mut [Resolved]) -> Result<()>
     session.execute(what, "ROLLBACK").await?;
     let rows = match measured {
         Ok(rows) => rows,
-        Err(_) => session.query(what, SIZES_SQL, &[&oids, &deep, &false]).await?,
+        Err(_) => {
+            session
+                .query(what, SIZES_SQL, &[&oids, &deep, &false])
+                .await?
+        }
     };
     let mut sizes: BTreeMap<u32, i64> = BTreeMap::new();
     for row in &rows {

@@ -8,7 +8,8 @@ use std::fmt::Write;
 use chrono::DateTime;
 
 use crate::chunk::{Bound, Chunk, KeyColumn, Plan, PlannedRelation, Range, Window};
-use crate::table::{Column, TableName};
+use crate::mapping::{SelectAs, TableMapping};
+use crate::table::{Column, TableName, TableSchema};
 
 /// One column of a SELECT list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,20 @@ impl SelectColumn {
         // `IS NULL` is true of a composite of NULLs; this is not.
         format!("CASE pg_catalog.num_nulls({name}) WHEN 0 THEN pg_catalog.format('%s', {name}) END")
     }
+}
+
+/// The columns of a `SELECT`, as the mapping wants them sent.
+pub(crate) fn select_list(schema: &TableSchema, mapping: &TableMapping) -> Vec<SelectColumn> {
+    let columns = schema.columns.iter().zip(&mapping.columns);
+    columns
+        .map(|(column, mapped)| SelectColumn::of(column, mapped.select == SelectAs::Text))
+        .collect()
+}
+
+/// A SELECT list.
+pub(crate) fn select_items(columns: &[SelectColumn]) -> String {
+    let list: Vec<String> = columns.iter().map(select_item).collect();
+    list.join(", ")
 }
 
 /// `"name"`, with inner quotes doubled. A NUL cannot come from a catalog.
@@ -233,8 +248,7 @@ pub(crate) fn chunk_select(
     columns: &[SelectColumn],
     filter: Option<&str>,
 ) -> String {
-    let list: Vec<String> = columns.iter().map(select_item).collect();
-    let list = list.join(", ");
+    let list = select_items(columns);
     let selects = plan.relations_of(chunk).iter().map(|relation| {
         let conditions = conditions(relation, &chunk.range, filter);
         let mut sql = format!(

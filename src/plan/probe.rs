@@ -11,6 +11,7 @@ use crate::options::{ChunkBy, ExportOptions};
 use crate::pg::Session;
 use crate::pg::session::column;
 use crate::pg::sql::{quote_ident, quote_table};
+use crate::plan::size::{limits, take_sample};
 use crate::plan::split::{
     KeyStats, Limits, MAX_CHUNKS, Size, chunks_wanted, split_ctid, split_key, too_many,
 };
@@ -99,7 +100,9 @@ pub(crate) async fn plan_table(
     schema: &TableSchema,
     options: &ExportOptions,
 ) -> Result<Plan> {
-    if let Some(filter) = &options.filter {
+    if let Some(filter) = &options.filter
+        && schema.kind != RelationKind::Query
+    {
         check_filter(session, &schema.name, filter).await?;
     }
     let mut plan = Plan::default();
@@ -107,8 +110,11 @@ pub(crate) async fn plan_table(
         plan.relations.push(empty_parent(schema));
         push_chunks(&mut plan, vec![Range::Whole], Size { rows: 0, bytes: 0 })?;
     }
+    let sample = take_sample(session, schema, options).await?;
     for relation in &schema.relations {
-        let planned = plan_relation(session, schema.kind, relation, options, &mut plan).await;
+        let limits = limits(relation, sample, options);
+        let planned =
+            plan_relation(session, schema.kind, relation, options, limits, &mut plan).await;
         planned.map_err(|error| error.with_table(schema.name.to_string()))?;
     }
     Ok(plan)
@@ -141,13 +147,17 @@ const MOVING_LITERALS: [&str; 4] = ["'now'", "'today'", "'tomorrow'", "'yesterda
 
 /// Every chunk, and every run that resumes, has a transaction and so a clock of its own. Finds
 /// what people write; a function that hides a clock is not found.
-fn refuse_moving(filter: &str) -> Result<()> {
-    let Some(word) = moving_word(filter) else {
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`], naming the flag.
+pub(crate) fn refuse_moving(flag: &str, text: &str) -> Result<()> {
+    let Some(word) = moving_word(text) else {
         return Ok(());
     };
     Err(Error::new(
         ErrorKind::Config,
-        format!("--where uses {word}, which differs from chunk to chunk"),
+        format!("{flag} uses {word}, which differs from chunk to chunk"),
     )
     .with_advice(
         "give a literal instead, such as timestamptz '2026-01-31 00:00+00'; where 'now' or its \
@@ -187,7 +197,7 @@ fn moving_word(filter: &str) -> Option<String> {
 ///
 /// Mostly [`ErrorKind::Config`], with the server's message beneath. The transaction is then over.
 pub(crate) async fn check_filter(session: &Session, table: &TableName, filter: &str) -> Result<()> {
-    refuse_moving(filter)?;
+    refuse_moving("--where", filter)?;
     let sql = format!(
         "EXPLAIN SELECT FROM ONLY {} WHERE CASE WHEN\n{filter}\nTHEN true END",
         quote_table(table)
@@ -214,10 +224,10 @@ async fn plan_relation(
     kind: RelationKind,
     relation: &Relation,
     options: &ExportOptions,
+    limits: Limits,
     plan: &mut Plan,
 ) -> Result<()> {
     let size = size_of(relation);
-    let limits = limits_of(options);
     let candidates = match &options.chunk_by {
         ChunkBy::None | ChunkBy::Ctid | ChunkBy::Offset | ChunkBy::Time { .. } => Vec::new(),
         _ if kind == RelationKind::View => Vec::new(),
@@ -270,14 +280,6 @@ fn planned(relation: &Relation, choice: Choice, ranges: &[Range], wanted: u64) -
         }),
         reason,
         ..PlannedRelation::whole(relation.name.clone(), relation.oid, "")
-    }
-}
-
-/// What a chunk may hold.
-pub(crate) fn limits_of(options: &ExportOptions) -> Limits {
-    Limits {
-        chunk_rows: options.chunk_rows.unwrap_or(5_000_000),
-        chunk_bytes: options.chunk_bytes.unwrap_or(256 << 20),
     }
 }
 

@@ -15,10 +15,9 @@ use crate::chunk::{ChunkId, ChunkMethod, PlannedRelation, Range};
 use crate::error::Result;
 use crate::manifest::{ChunkEntry, Known};
 use crate::mapping::{SelectAs, TableMapping};
-use crate::options::TableSelector;
 use crate::pg::row_hash::{Part, RowsFound, SentColumn, sent_columns};
 use crate::pg::sql::SelectColumn;
-use crate::pg::{ConnectOptions, Keeper, KeeperOptions};
+use crate::pg::{ConnectOptions, Keeper, KeeperOptions, Selection};
 use crate::pg_type::{PgType, TypeRef};
 use crate::snapshot::Snapshot;
 use crate::table::{RelationKind, TableSchema};
@@ -64,7 +63,8 @@ struct Comparison<'a> {
 
 /// Rows that both sides hold: a chunk, or all chunks of a relation.
 struct Counterpart<'a> {
-    relation: &'a PlannedRelation,
+    /// One, or those of a pack.
+    relations: &'a [PlannedRelation],
     range: Range,
     /// The chunk; `None` for a whole relation.
     chunk: Option<ChunkId>,
@@ -88,8 +88,9 @@ impl<'a> Comparison<'a> {
             lock_timeout: self.work.lock_timeout,
             snapshot: None,
         };
-        let table = TableSelector::from(schema.name.clone());
-        let keeper = Keeper::open(source, &[table], &options).await?;
+        let selection = Selection::one(schema.name.clone(), config.query.clone())
+            .with_inheritance(config.inheritance);
+        let keeper = Keeper::open(source, &selection, &options).await?;
         let Some(now) = keeper.tables().first() else {
             return Ok(());
         };
@@ -102,11 +103,9 @@ impl<'a> Comparison<'a> {
         let parts = self.counterparts();
         self.work.progress.asks_source(parts.len() as u64);
         for part in parts {
-            if !now
-                .relations
-                .iter()
-                .any(|one| one.name == part.relation.name)
-            {
+            let is_there =
+                |then: &PlannedRelation| now.relations.iter().any(|now| now.name == then.name);
+            if !part.relations.iter().all(is_there) {
                 continue;
             }
             let filter = config.filter.as_deref();
@@ -209,23 +208,27 @@ impl<'a> Comparison<'a> {
         let columns: Vec<SelectColumn> = columns
             .map(|(column, mapped)| SelectColumn::of(column, mapped.select == SelectAs::Text))
             .collect();
-        sent_columns(keeper.session(), now.oid, &columns)
+        sent_columns(keeper.session(), now, &columns)
             .await
             .map(Some)
     }
 
-    /// Key chunks one by one; the chunks of any other relation together.
+    /// Key chunks and packs one by one; the chunks of any other relation together.
     fn counterparts(&mut self) -> Vec<Counterpart<'a>> {
         let ours: &'a Ours<'a> = self.ours;
         let mut parts: Vec<Counterpart<'a>> = Vec::new();
-        for relation in &ours.known.relations {
+        let mut relations = &ours.known.relations[..];
+        while let [relation, ..] = relations {
             let entries = ours.known.chunks.values();
             let entries = entries.filter(|entry| entry.relation == relation.name);
-            if relation.method == ChunkMethod::Key {
-                parts.extend(entries.map(|entry| counterpart(ours, relation, entry)));
+            let of = packed(ours, relation, entries.clone()).min(relations.len());
+            let (these, rest) = relations.split_at(of);
+            relations = rest;
+            if relation.method == ChunkMethod::Key || of > 1 {
+                parts.extend(entries.map(|entry| counterpart(ours, these, entry)));
             } else if ours.complete {
                 let whole = Counterpart {
-                    relation,
+                    relations: these,
                     range: Range::Whole,
                     chunk: None,
                     rows: 0,
@@ -234,7 +237,7 @@ impl<'a> Comparison<'a> {
                     snapshot: None,
                 };
                 parts.push(entries.fold(whole, |whole, entry| {
-                    let one = counterpart(ours, relation, entry);
+                    let one = counterpart(ours, these, entry);
                     Counterpart {
                         rows: whole.rows + one.rows,
                         hash: whole.hash.zip(one.hash).map(|(a, b)| a + b),
@@ -261,11 +264,12 @@ impl<'a> Comparison<'a> {
         filter: Option<&str>,
         columns: Option<&[SentColumn]>,
     ) -> Result<()> {
-        let part = Part {
-            relation: ours.relation,
+        let part = |relation| Part {
+            relation,
             range: &ours.range,
             filter,
         };
+        let parts: Vec<Part<'_>> = ours.relations.iter().map(part).collect();
         let columns = columns.filter(|_| ours.hash.is_some());
         if columns.is_some() && ours.is_restated {
             let message = "values that are stored in another form than PostgreSQL sends cannot be \
@@ -273,7 +277,15 @@ impl<'a> Comparison<'a> {
             self.not_hashed(ours, message);
         }
         let columns = columns.filter(|_| !ours.is_restated);
-        let found = keeper.session().count_rows(part, columns).await?;
+        let mut found = RowsFound {
+            rows: 0,
+            hash: columns.map(|_| 0),
+        };
+        for part in &parts {
+            let one = keeper.session().count_rows(*part, columns).await?;
+            found.rows += one.rows;
+            found.hash = found.hash.zip(one.hash).map(|(all, one)| all + one);
+        }
         self.verdict.parts += 1;
         let is_counted = found.rows == ours.rows;
         self.verdict.counted_equal += u64::from(is_counted);
@@ -295,10 +307,14 @@ impl<'a> Comparison<'a> {
         if is_counted && is_hashed {
             return Ok(());
         }
-        let evidence = evidence(keeper, part, ours, found).await?;
+        let evidence = evidence(keeper, &parts, ours, found).await?;
         let place = match ours.chunk {
             Some(_) => String::new(),
-            None => format!("{}: ", ours.relation.name),
+            None => ours
+                .relations
+                .first()
+                .map(|relation| format!("{}: ", relation.name))
+                .unwrap_or_default(),
         };
         if is_counted {
             let message = format!("{place}the source holds other rows; {evidence}");
@@ -338,14 +354,35 @@ fn sent_oids(of: &PgType) -> Vec<u32> {
     }
 }
 
+/// How many relations the pack that begins with this one holds; 1 where there is none.
+fn packed<'a>(
+    ours: &Ours<'_>,
+    first: &PlannedRelation,
+    mut entries: impl Iterator<Item = &'a ChunkEntry>,
+) -> usize {
+    let upper = entries.find_map(|entry| match entry.range {
+        Range::Pack { upper } => Some(upper as usize),
+        _ => None,
+    });
+    let place = ours
+        .known
+        .relations
+        .iter()
+        .position(|one| one.name == first.name);
+    match (upper, place) {
+        (Some(upper), Some(place)) => upper.saturating_sub(place).max(1),
+        _ => 1,
+    }
+}
+
 fn counterpart<'a>(
     ours: &'a Ours<'a>,
-    relation: &'a PlannedRelation,
+    relations: &'a [PlannedRelation],
     entry: &'a ChunkEntry,
 ) -> Counterpart<'a> {
     let hash = ours.hashes.get(&entry.chunk).copied().flatten();
     Counterpart {
-        relation,
+        relations,
         range: entry.range.clone(),
         chunk: Some(entry.chunk),
         rows: entry.rows,
@@ -358,7 +395,7 @@ fn counterpart<'a>(
 /// What is known of why the two sides differ.
 async fn evidence(
     keeper: &Keeper,
-    part: Part<'_>,
+    parts: &[Part<'_>],
     ours: &Counterpart<'_>,
     found: RowsFound,
 ) -> Result<String> {
@@ -370,9 +407,16 @@ async fn evidence(
     let kind = keeper.tables().first().map(|table| table.kind);
     let newer = match kind {
         // A view's rows have no age, nor does another server tell that of this one's.
-        Some(RelationKind::View) | None => None,
+        Some(RelationKind::View | RelationKind::Query) | None => None,
         _ if !is_same_server => None,
-        _ => keeper.session().rows_newer_than(part, then).await?,
+        _ => {
+            let mut newer = Some(0);
+            for part in parts {
+                let more = keeper.session().rows_newer_than(*part, then).await?;
+                newer = newer.zip(more).map(|(all, more)| all + more);
+            }
+            newer
+        }
     };
     let verdict = match newer {
         Some(0) if found.rows < ours.rows => {

@@ -34,7 +34,10 @@ pub(super) async fn load_query(
     let described = described.map_err(|error| error.with_advice(SELECT_ADVICE))?;
     let columns = described.columns();
     let oids: Vec<u32> = columns.iter().map(|column| column.type_().oid()).collect();
-    let typmods: Vec<i32> = columns.iter().map(|column| column.type_modifier()).collect();
+    let typmods: Vec<i32> = columns
+        .iter()
+        .map(|column| column.type_modifier())
+        .collect();
     let types = types::load_types(session, 0, &oids).await?;
     let type_names = load_type_names(session, &oids, &typmods).await?;
     let mut read = Vec::with_capacity(named.len());
@@ -77,8 +80,10 @@ fn names<'a>(columns: impl Iterator<Item = &'a str>) -> Result<Vec<String>> {
             return Err(refused(message).with_advice("give it one: SELECT … AS name"));
         }
         if seen.iter().any(|other| other == name) {
-            return Err(refused(format!("two columns of the query are called {name:?}"))
-                .with_advice("give each a name of its own: SELECT a.id AS a_id, b.id AS b_id"));
+            return Err(
+                refused(format!("two columns of the query are called {name:?}"))
+                    .with_advice("give each a name of its own: SELECT a.id AS a_id, b.id AS b_id"),
+            );
         }
         seen.push(name.to_owned());
     }
@@ -88,8 +93,9 @@ fn names<'a>(columns: impl Iterator<Item = &'a str>) -> Result<Vec<String>> {
 /// As SQL would declare them. The server tells domains by their base.
 async fn load_type_names(session: &Session, oids: &[u32], typmods: &[i32]) -> Result<Vec<String>> {
     let sql = "SELECT pg_catalog.format_type(t.oid, t.typmod)
-        FROM pg_catalog.unnest($1::pg_catalog.oid[], $2::pg_catalog.int4[])
-          WITH ORDINALITY AS t(oid, typmod, place) ORDER BY t.place";
+        FROM ROWS FROM (
+          pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.int4[])
+        ) WITH ORDINALITY AS t(oid, typmod, place) ORDER BY t.place";
     let what = "the types could not be read";
     let rows = session.query(what, sql, &[&oids, &typmods]).await?;
     rows.iter().map(|row| column(row, 0)).collect()
@@ -107,7 +113,10 @@ mod tests {
     fn every_column_needs_a_name_of_its_own() {
         assert_eq!(names(["a", "b"].into_iter()).unwrap(), ["a", "b"]);
         for bad in [["a", "a"], ["a", "?column?"], ["", "b"]] {
-            assert_eq!(names(bad.into_iter()).unwrap_err().kind(), ErrorKind::Config);
+            assert_eq!(
+                names(bad.into_iter()).unwrap_err().kind(),
+                ErrorKind::Config
+            );
         }
     }
 }

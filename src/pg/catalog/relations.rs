@@ -120,9 +120,11 @@ pub(super) fn estimated_rows(reltuples: f64, relpages: i64, heap_pages: u64) -> 
     Some((reltuples * scale).round() as u64)
 }
 
-
 /// The children that have columns which their parent lacks.
-pub(crate) async fn wider_children(session: &Session, schema: &TableSchema) -> Result<Vec<TableName>> {
+pub(crate) async fn wider_children(
+    session: &Session,
+    schema: &TableSchema,
+) -> Result<Vec<TableName>> {
     let sql = "SELECT n.nspname::text, c.relname::text
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.oid = ANY ($2) AND EXISTS (SELECT FROM pg_catalog.pg_attribute a
@@ -131,10 +133,19 @@ pub(crate) async fn wider_children(session: &Session, schema: &TableSchema) -> R
               WHERE p.attrelid = $1 AND p.attnum > 0 AND NOT p.attisdropped
                 AND p.attname = a.attname))
         ORDER BY 1, 2";
-    let children: Vec<u32> = schema.relations.iter().map(|relation| relation.oid).collect();
+    let children: Vec<u32> = schema
+        .relations
+        .iter()
+        .map(|relation| relation.oid)
+        .collect();
     let what = "the children's columns could not be read";
     let rows = session.query(what, sql, &[&schema.oid, &children]).await?;
     rows.iter()
-        .map(|row| Ok(TableName::new(column::<String>(row, 0)?, column::<String>(row, 1)?)))
+        .map(|row| {
+            Ok(TableName::new(
+                column::<String>(row, 0)?,
+                column::<String>(row, 1)?,
+            ))
+        })
         .collect()
 }
