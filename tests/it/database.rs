@@ -51,29 +51,32 @@ fn kill_until_done(database: &Database, flags: &[&str], holder: &Session) -> Val
             (source, fingerprint)
         })
         .collect();
-    let full = {
-        let (root, from) = (TempRoot::new(), Instant::now());
-        finish(database, &root, flags);
-        from.elapsed()
-    };
     let mut rng = seeded();
     let root = TempRoot::new();
-    let mut midway = 0;
-    for _ in 0..KILLS {
-        // A run that is done before its end comes is no kill: the next ones come earlier.
-        let delay = full.mul_f64(rng.random_range(0.1..0.5));
+    for kill in 1..=KILLS {
+        // So many datasets are done, and then a moment more.
+        let target = kill * DATASETS / (KILLS + 1) - rng.random_range(0..8);
+        let delay = Duration::from_millis(rng.random_range(0..200));
         let mut running = rig::start(&mut command(database, &root, flags));
+        let from = Instant::now();
+        while done(&root) < target && from.elapsed() < LIMIT {
+            assert!(
+                running.is_running(),
+                "it ended early:\n{}",
+                running.stderr()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
         std::thread::sleep(delay);
         assert!(
             running.is_running(),
-            "it was done within {delay:?} of {full:?}"
+            "it was done {delay:?} after {target} datasets"
         );
         running.kill();
         let done = done(&root);
-        midway += usize::from(done > 0 && done < DATASETS);
-        println!("killed after {delay:?}: {done} of {DATASETS} datasets done");
+        assert!((target..DATASETS).contains(&done), "{done}");
+        println!("killed {delay:?} after {target} datasets: {done} are done");
     }
-    assert!(midway > 0, "no run was killed midway");
     let report = finish(database, &root, flags);
     let tables = report["tables"].as_array().expect("tables");
     assert_eq!(tables.len(), DATASETS, "{report}");
