@@ -221,6 +221,15 @@ pub struct Chunk {
     pub estimated_bytes: u64,
 }
 
+impl Chunk {
+    /// Whether it is of a hive layout and reaches beyond its calendar. Such chunks are read first:
+    /// under a later snapshot rows with a folder of their own could lie there.
+    #[must_use]
+    pub fn is_unplaced(&self) -> bool {
+        self.folder.is_some() && self.range.is_open()
+    }
+}
+
 /// How one relation of a plan is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedRelation {
@@ -281,6 +290,14 @@ impl Plan {
         self.chunks
             .iter()
             .all(|chunk| chunk.range.survives_snapshot())
+    }
+
+    /// The chunk whose object is made even without rows, since it carries the schema: the first,
+    /// or, in folders, the first that has a place on the calendar.
+    #[must_use]
+    pub fn schema_chunk(&self) -> Option<ChunkId> {
+        let placed = self.chunks.iter().find(|chunk| !chunk.is_unplaced());
+        placed.or(self.chunks.first()).map(|chunk| chunk.id)
     }
 
     /// The relation that a chunk reads.

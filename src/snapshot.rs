@@ -71,6 +71,8 @@ pub enum Consistency {
     Snapshot,
     /// A resumed run whose first snapshot was gone: chunks name the one they were read under.
     Mixed,
+    /// An incremental export of several runs, each of which was read under one snapshot.
+    Incremental,
 }
 
 impl Consistency {
@@ -80,6 +82,7 @@ impl Consistency {
         match self {
             Self::Snapshot => "snapshot",
             Self::Mixed => "mixed",
+            Self::Incremental => "incremental",
         }
     }
 }

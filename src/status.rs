@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::chunk::Totals;
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest::{Dataset, ManifestLog, State};
+use crate::manifest::{Dataset, ManifestLog, RunSummary, State};
 use crate::snapshot::{Consistency, Snapshot};
 use crate::store::Root;
 
@@ -48,10 +48,29 @@ pub struct DatasetStatus {
     pub chunks_total: u64,
     /// Sums over the committed chunks.
     pub totals: Totals,
+    /// The completed runs of an incremental export, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunStatus>,
     /// Rows that the statistics promised when it was planned.
     pub rows_estimated: u64,
     /// The newest log entry's time, by its writer's clock.
     pub updated_at: DateTime<Utc>,
+}
+
+/// One completed run of an incremental export.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct RunStatus {
+    /// The epoch that completed it.
+    pub epoch: u64,
+    /// The value of the growing column that its rows lie above; `None` of the first run.
+    pub lower: Option<String>,
+    /// The greatest value among its rows; `None` where there were none.
+    pub upper: Option<String>,
+    /// Sums over its chunks.
+    pub totals: Totals,
+    /// When it was completed, by its writer's clock.
+    pub completed_at: DateTime<Utc>,
 }
 
 /// A dataset's state as its log tells it.
@@ -115,6 +134,10 @@ fn describe(root: &Root, dataset: &Dataset) -> DatasetStatus {
         writer: dataset.writer.to_string(),
         chunks_total: dataset.plan.chunks.len() as u64,
         totals: dataset.totals(),
+        runs: match dataset.config.incremental {
+            Some(_) => dataset.run_summaries().into_iter().map(run).collect(),
+            None => Vec::new(),
+        },
         rows_estimated: dataset
             .plan
             .chunks
@@ -122,5 +145,15 @@ fn describe(root: &Root, dataset: &Dataset) -> DatasetStatus {
             .map(|chunk| chunk.estimated_rows)
             .sum(),
         updated_at: dataset.updated_at,
+    }
+}
+
+fn run(summary: RunSummary) -> RunStatus {
+    RunStatus {
+        epoch: summary.epoch,
+        lower: summary.lower,
+        upper: summary.upper,
+        totals: summary.totals,
+        completed_at: summary.completed_at,
     }
 }

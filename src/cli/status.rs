@@ -88,6 +88,7 @@ fn details(text: &mut String, dataset: &DatasetStatus) {
             dataset.epoch
         ),
     );
+    runs(text, dataset);
     let older = dataset.snapshots.len().saturating_sub(MAX_SNAPSHOTS);
     if older > 0 {
         let older = counted(older as u64, "older snapshot");
@@ -113,6 +114,30 @@ fn details(text: &mut String, dataset: &DatasetStatus) {
         line_to(
             text,
             &format!("  {:<8}  {}", state(dataset.state), plain(reason)),
+        );
+    }
+}
+
+/// The newest runs of an incremental export.
+fn runs(text: &mut String, dataset: &DatasetStatus) {
+    let older = dataset.runs.len().saturating_sub(MAX_SNAPSHOTS);
+    if older > 0 {
+        let older = counted(older as u64, "older run");
+        line_to(
+            text,
+            &format!("  run       … and {older} (--output json lists them)"),
+        );
+    }
+    for run in dataset.runs.iter().skip(older) {
+        let at = run.completed_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let rows = counted(run.totals.rows, "row");
+        let upper = run.upper.as_deref().map(plain).unwrap_or_default();
+        line_to(
+            text,
+            &format!(
+                "  run       {at}, epoch {}: {rows} up to {upper}",
+                run.epoch
+            ),
         );
     }
 }

@@ -21,12 +21,9 @@ use crate::pg::{ConnectOptions, ServerIdentity, Session};
 use crate::snapshot::Snapshot;
 
 /// How long one look may take; a server that is slower counts as not seen.
-const LOOK_LIMIT: Duration = Duration::from_secs(30);
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// How often a look is tried before the run is paused for want of it.
 const LOOK_ATTEMPTS: u32 = 6;
-/// How long a run is held at one stretch; then it pauses, rather than to hold a snapshot for
-/// nothing. On a standby that snapshot can be what its replay waits for.
-const SLOW_LIMIT: Duration = Duration::from_secs(1800);
 /// What is said to hold the run while the guards cannot look.
 const BLIND: &str = "guards";
 
@@ -244,9 +241,10 @@ impl Watch {
                 *self.slow_since.insert(Instant::now())
             }
         };
-        if since.elapsed() >= SLOW_LIMIT {
-            let limit = humantime::format_duration(SLOW_LIMIT);
-            let reason = format!("nothing could be read for {limit}: {told}");
+        // On a standby the run's own snapshot can be what its replay waits for.
+        if since.elapsed() >= self.guards.max_wait {
+            let most = humantime::format_duration(self.guards.max_wait);
+            let reason = format!("nothing could be read for --max-wait {most}: {told}");
             self.pacer.pause(reason, STOP_GRACE);
         }
     }
@@ -358,7 +356,10 @@ mod tests {
         let (a, b) = (standby(1, false, 0, 1), standby(2, false, 0, 1));
         silence.lag(&[a.clone(), b.clone()], at(0));
         silence.lag(std::slice::from_ref(&a), at(5));
-        assert_eq!(silence.lag(&[a.clone()], at(65)), Duration::from_secs(60));
+        assert_eq!(
+            silence.lag(std::slice::from_ref(&a), at(65)),
+            Duration::from_secs(60)
+        );
         let again = standby(3, false, 0, 1);
         assert_eq!(silence.lag(&[a, again], at(70)), Duration::ZERO);
     }

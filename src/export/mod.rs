@@ -291,6 +291,7 @@ impl Outcome {
         let mut warnings = keeper.warnings().to_vec();
         for table in prepared {
             let name = &table.schema.name;
+            warnings.extend(table.warnings.iter().cloned());
             match &table.decision {
                 Decision::Continue { mixed: true, .. } => warnings.push(format!(
                     "{name}: the snapshot of the earlier run is gone; chunks that are still to be \
@@ -424,7 +425,10 @@ impl Outcome {
             place.unwrap_or(usize::MAX)
         };
         self.tables.sort_by_key(order);
-        let consistency = if self.seen.len() > 1 {
+        let is = |what| self.tables.iter().any(|table| table.consistency == what);
+        let consistency = if is(Consistency::Incremental) && !is(Consistency::Mixed) {
+            Consistency::Incremental
+        } else if self.seen.len() > 1 {
             Consistency::Mixed
         } else {
             Consistency::Snapshot

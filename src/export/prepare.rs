@@ -20,10 +20,10 @@ use crate::manifest::{
 use crate::mapping::{MappingOptions, TableMapping, map_table};
 use crate::options::ExportOptions;
 use crate::pg::{Keeper, Refused, catalog};
-use crate::plan::{Decision, check_filter, decide, plan_dataset};
+use crate::plan::{Decision, check_filter, decide, plan_run, window_warnings};
 use crate::snapshot::Snapshot;
 use crate::store::{Root, layout};
-use crate::table::{RelationKind, TableName, TableSchema};
+use crate::table::{TableName, TableSchema};
 
 /// A table whose place and past are known.
 pub(crate) struct Prepared {
@@ -33,8 +33,10 @@ pub(crate) struct Prepared {
     pub(crate) dataset: Option<Dataset>,
     pub(crate) decision: Decision,
     config: ExportConfig,
-    /// The plan of a table that is started.
+    /// The plan of a table that is started, or of a further run.
     plan: Option<Plan>,
+    /// What a person should know of it.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A table that this run has opened an epoch for.
@@ -131,12 +133,17 @@ fn refuse_mixed_tables(prepared: &[Prepared], snapshot: &Snapshot) -> Result<()>
 
 /// The dataset at a root. A root without a manifest must hold nothing that readers would take
 /// for this dataset's.
-async fn load_dataset(root: &Root) -> Result<Option<Dataset>> {
+///
+/// With `in_folders` that is whatever lies at any depth below it.
+async fn load_dataset(root: &Root, in_folders: bool) -> Result<Option<Dataset>> {
     if let Some(dataset) = ManifestLog::load(root).await? {
         return Ok(Some(dataset));
     }
     let mut listed = root.list().await?;
     listed.extend(list_exceptions(root).await?);
+    if in_folders {
+        listed.extend(root.list_readable().await?);
+    }
     let is_foreign = |key: &str| key.ends_with(".parquet") || key == layout::SUCCESS;
     let Some(foreign) = listed.iter().find(|object| is_foreign(&object.key)) else {
         return Ok(None);
@@ -165,7 +172,7 @@ async fn prepare_table(
     let mapping = map_table(&schema.columns, &mapping_options(options))?;
     let root = root.child(&layout::dataset_folder(&options.layout, &schema.name)?)?;
     let config = config_of(keeper, &schema, options);
-    let dataset = load_dataset(&root).await?;
+    let dataset = load_dataset(&root, options.hive.is_some()).await?;
     let lost = match &dataset {
         Some(dataset) => lost_chunks(&root, dataset).await?,
         None => Vec::new(),
@@ -178,19 +185,12 @@ async fn prepare_table(
         keeper.snapshot(),
         options.require_consistent,
     )?;
-    let plan = match decision {
-        Decision::Start { .. } => Some(plan_dataset(keeper.session(), &schema, options).await?),
-        Decision::Continue { .. } => {
-            // Planning would have done so: it locks what else the filter reads.
-            if let Some(filter) = &options.filter
-                && schema.kind != RelationKind::Query
-            {
-                check_filter(keeper.session(), &schema.name, filter).await?;
-            }
-            None
-        }
-        Decision::Complete => None,
+    let plan = plan_of(keeper, &schema, options, &decision, dataset.as_ref()).await?;
+    let decision = match (decision, &plan) {
+        (Decision::Extend { .. }, None) => Decision::Complete,
+        (decision, _) => decision,
     };
+    let warnings = incremental_warnings(&schema, options, dataset.as_ref(), plan.as_ref());
     Ok(Prepared {
         schema,
         mapping,
@@ -199,7 +199,55 @@ async fn prepare_table(
         decision,
         config,
         plan,
+        warnings,
     })
+}
+
+/// The plan of a table that is started or extended; `None` where one stands, or nothing is new.
+async fn plan_of(
+    keeper: &Keeper,
+    schema: &TableSchema,
+    options: &ExportOptions,
+    decision: &Decision,
+    dataset: Option<&Dataset>,
+) -> Result<Option<Plan>> {
+    match decision {
+        Decision::Start { .. } => plan_run(keeper.session(), schema, options, None).await,
+        Decision::Extend { .. } => plan_run(keeper.session(), schema, options, dataset).await,
+        Decision::Continue { .. } => {
+            // Planning would have done so: it locks what else the filter reads.
+            if let Some(filter) = &options.filter {
+                check_filter(keeper.session(), schema, filter).await?;
+            }
+            Ok(None)
+        }
+        Decision::Complete => Ok(None),
+    }
+}
+
+/// What a person should know of an incremental run.
+fn incremental_warnings(
+    schema: &TableSchema,
+    options: &ExportOptions,
+    dataset: Option<&Dataset>,
+    plan: Option<&Plan>,
+) -> Vec<String> {
+    let Some(incremental) = &options.incremental else {
+        return Vec::new();
+    };
+    let name = schema.name.to_string();
+    let is_complete = dataset.is_some_and(|dataset| dataset.state == State::Complete);
+    let planned = plan.map(|plan| plan.relations.as_slice());
+    let relations = planned.or(dataset.map(Dataset::open_relations));
+    let relations = relations.unwrap_or_default();
+    let mut warnings = window_warnings(relations, incremental.overlap.is_some(), &name);
+    if is_complete && plan.is_none() {
+        warnings.push(format!(
+            "{name}: nothing is new: no row lies above what the last run reached in {:?}",
+            incremental.column
+        ));
+    }
+    warnings
 }
 
 /// What the options say of types.
@@ -320,7 +368,8 @@ async fn open_table(
             (PlanRequest::Keep { discard }, "resumed".to_owned())
         }
         (Decision::Start { reason }, Some(plan)) => (PlanRequest::New(plan), reason),
-        (Decision::Start { .. } | Decision::Complete, _) => {
+        (Decision::Extend { reason }, Some(plan)) => (PlanRequest::Extend(plan), reason),
+        (Decision::Start { .. } | Decision::Extend { .. } | Decision::Complete, _) => {
             return Err(Error::new(
                 ErrorKind::Internal,
                 "there is nothing to open the table for",
@@ -360,7 +409,7 @@ async fn open_table(
     let work = TableWork {
         schema: table.schema,
         mapping: table.mapping,
-        plan: dataset.plan.clone(),
+        plan: Arc::clone(&dataset.plan),
         root: table.root,
         epoch: dataset.epoch,
         snapshot_index: dataset.snapshot,
@@ -388,19 +437,23 @@ async fn open_table(
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Conflict`] when the dataset is complete: nothing can follow in its log.
+/// [`ErrorKind::Conflict`] when they are of a run that is complete: it is never read again.
 async fn lost_chunks(root: &Root, dataset: &Dataset) -> Result<Vec<ChunkId>> {
     if dataset.state == State::Planning {
         return Ok(Vec::new());
     }
     let lost = check_committed(root, dataset).await?;
-    if let (State::Complete, Some(chunk)) = (dataset.state, lost.first()) {
+    let done: Vec<&ChunkId> = lost
+        .iter()
+        .filter(|chunk| chunk.0 < dataset.base().chunks)
+        .collect();
+    if let Some(chunk) = done.first() {
         let message = format!(
             "the dataset was complete, but objects of {} chunks are gone or hold other bytes",
-            lost.len()
+            done.len()
         );
         return Err(Error::new(ErrorKind::Conflict, message)
-            .with_chunk(*chunk)
+            .with_chunk(**chunk)
             .with_advice("put the objects back, or export to another --to"));
     }
     if !lost.is_empty() {
@@ -412,11 +465,14 @@ async fn lost_chunks(root: &Root, dataset: &Dataset) -> Result<Vec<ChunkId>> {
     Ok(lost)
 }
 
-/// The chunks of all opened tables that are still to be read, table after table.
+/// The chunks of all opened tables that are still to be read, table after table; of each first
+/// those that must be read under the table's first snapshot.
 pub(crate) fn pending_jobs(opened: &[OpenedTable]) -> Vec<Job> {
     let chunks = |(table, opened): (usize, &OpenedTable)| {
-        let pending = opened.log.log.dataset().pending();
+        let mut pending: Vec<_> = opened.log.log.dataset().pending().collect();
+        pending.sort_by_key(|chunk| !chunk.is_unplaced());
         pending
+            .into_iter()
             .map(|chunk| Job {
                 table,
                 chunk: chunk.id.0 as usize,

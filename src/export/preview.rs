@@ -11,7 +11,7 @@ use crate::export::worker::one_line;
 use crate::mapping::{ColumnMapping, SelectAs, TableMapping, map_table};
 use crate::options::{ExportOptions, MapTo, OnUnrepresentable};
 use crate::pg::{ConnectOptions, Keeper, catalog, sql};
-use crate::plan::plan_dataset;
+use crate::plan::plan_run;
 use crate::store::layout;
 use crate::table::{Column, TableSchema};
 
@@ -133,7 +133,8 @@ async fn plan_one(
     let schema =
         catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
     let mapping = map_table(&schema.columns, &mapping_options(options))?;
-    let plan = plan_dataset(keeper.session(), &schema, options).await?;
+    let plan = plan_run(keeper.session(), &schema, options, None).await?;
+    let plan = plan.unwrap_or_default();
     let select = sql::select_list(&schema, &mapping);
     let chunk_plan = |chunk: &Chunk| ChunkPlan {
         chunk: chunk.clone(),

@@ -68,7 +68,7 @@ pub(crate) struct Work {
 pub(crate) struct TableWork {
     pub(crate) schema: TableSchema,
     pub(crate) mapping: TableMapping,
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     pub(crate) root: Root,
     pub(crate) epoch: u64,
     pub(crate) snapshot_index: u32,
@@ -261,6 +261,7 @@ impl Connection {
             chunk: chunk.id,
             range: chunk.range.clone(),
             relation: relation.name.clone(),
+            relation_index: chunk.relation,
             predicate: sql::predicate(relation, &chunk.range).unwrap_or_default(),
             snapshot: table.snapshot_index,
             lsn: work.snapshot.lsn,

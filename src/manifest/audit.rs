@@ -5,6 +5,7 @@
 //! `verify`'s. What is known from a damaged log serves to look on, never to write.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -88,7 +89,7 @@ impl Known {
         Self {
             config: Some(dataset.config),
             schema: Some(dataset.schema),
-            relations: dataset.plan.relations,
+            relations: Arc::unwrap_or_clone(dataset.plan).relations,
             epoch: dataset.epoch,
             snapshots: dataset.snapshots,
             chunks: dataset.committed,
@@ -117,6 +118,16 @@ impl Known {
             }
             PlanStart::Keep { discard } => {
                 self.chunks.retain(|chunk, _| !discard.contains(chunk));
+            }
+            PlanStart::Extend {
+                relations, chunks, ..
+            } => {
+                // What it numbers on from is what the completed runs left.
+                if let Some(first) = chunks.first() {
+                    self.relations.truncate(first.relation as usize);
+                    self.chunks.split_off(&first.id);
+                }
+                self.relations.extend(relations);
             }
         }
         self.snapshots.extend(open.new_snapshot);

@@ -3,9 +3,14 @@
 //! Owns the transitions. Each entry is checked before it is applied, on write and on read alike;
 //! what is legal is in `check`.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::check::check;
-use super::model::{Change, Dataset, Entry, Open, PlanStart, State};
+use super::model::{Change, ChunkEntry, Dataset, Entry, Open, PlanStart, State};
+use super::runs::CompletedRun;
 use crate::chunk::{ChunkId, Plan};
+use crate::snapshot::Snapshot;
 
 /// An entry that must not follow what is there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +63,9 @@ pub(crate) enum InvariantError {
     /// Plan chunks are numbered from 0 and belong to a relation.
     #[error("chunk {0} stands in the wrong place of the plan")]
     PlanOrder(ChunkId),
+    /// Rows of an incremental run are bounded by one window; those of any other by none.
+    #[error("relation {0} does not have the window of its run")]
+    Window(u32),
     /// The segments hold another number of chunks than announced.
     #[error("the plan has other than the announced {0} chunks")]
     PlanSize(u32),
@@ -121,7 +129,7 @@ pub(crate) fn extend(dataset: &mut Dataset, entry: Entry) -> Result<(), Invarian
         // Another epoch is another writer's: see `apply`.
         Change::Open(_) => return Err(InvariantError::Writer(dataset.epoch)),
         Change::Plan { chunks } => {
-            dataset.plan.chunks.extend(chunks);
+            Arc::make_mut(&mut dataset.plan).chunks.extend(chunks);
             if dataset.is_plan_whole() {
                 dataset.state = State::Running;
             }
@@ -138,7 +146,16 @@ pub(crate) fn extend(dataset: &mut Dataset, entry: Entry) -> Result<(), Invarian
             dataset.state = State::Failed;
             dataset.reason = message;
         }
-        Change::Complete { .. } => dataset.state = State::Complete,
+        Change::Complete { .. } => {
+            dataset.state = State::Complete;
+            dataset.runs.push(CompletedRun {
+                epoch: dataset.epoch,
+                // A plan has at most a million chunks.
+                relations: u32::try_from(dataset.plan.relations.len()).unwrap_or(u32::MAX),
+                chunks: dataset.chunks_total,
+                completed_at: entry.at,
+            });
+        }
     }
     dataset.next_seq = entry.seq + 1;
     dataset.updated_at = entry.at;
@@ -153,34 +170,13 @@ fn reopen(
     at: chrono::DateTime<chrono::Utc>,
 ) -> Dataset {
     let opened_at = before.as_ref().map_or(at, |dataset| dataset.opened_at);
-    let (plan, chunks_total, committed, mut snapshots) = match (open.plan, before) {
-        (PlanStart::Keep { discard }, Some(mut dataset)) => {
-            for chunk in discard {
-                dataset.committed.remove(&chunk);
-            }
-            (
-                dataset.plan,
-                dataset.chunks_total,
-                dataset.committed,
-                dataset.snapshots,
-            )
-        }
-        (
-            PlanStart::New {
-                relations,
-                chunks_total,
-                chunks,
-            },
-            _,
-        ) => (
-            Plan { relations, chunks },
-            chunks_total,
-            Default::default(),
-            Vec::new(),
-        ),
-        // `check` refuses it; an empty plan commits nothing.
-        (PlanStart::Keep { .. }, None) => Default::default(),
-    };
+    let Kept {
+        plan,
+        chunks_total,
+        runs,
+        committed,
+        mut snapshots,
+    } = keep(before, open.plan);
     snapshots.extend(open.new_snapshot);
     let mut dataset = Dataset {
         epoch,
@@ -193,6 +189,7 @@ fn reopen(
         schema: open.schema,
         plan,
         chunks_total,
+        runs,
         committed,
         snapshots,
         snapshot: open.snapshot,
@@ -203,4 +200,68 @@ fn reopen(
         dataset.state = State::Running;
     }
     dataset
+}
+
+/// What an opened epoch begins with.
+#[derive(Default)]
+struct Kept {
+    plan: Arc<Plan>,
+    chunks_total: u32,
+    runs: Vec<CompletedRun>,
+    committed: BTreeMap<ChunkId, ChunkEntry>,
+    snapshots: Vec<Snapshot>,
+}
+
+fn keep(before: Option<Dataset>, start: PlanStart) -> Kept {
+    match (start, before) {
+        (PlanStart::Keep { discard }, Some(mut dataset)) => {
+            for chunk in discard {
+                dataset.committed.remove(&chunk);
+            }
+            Kept {
+                plan: dataset.plan,
+                chunks_total: dataset.chunks_total,
+                runs: dataset.runs,
+                committed: dataset.committed,
+                snapshots: dataset.snapshots,
+            }
+        }
+        (
+            PlanStart::New {
+                relations,
+                chunks_total,
+                chunks,
+            },
+            _,
+        ) => Kept {
+            plan: Arc::new(Plan { relations, chunks }),
+            chunks_total,
+            ..Kept::default()
+        },
+        (
+            PlanStart::Extend {
+                relations,
+                chunks_total,
+                chunks,
+            },
+            Some(mut dataset),
+        ) => {
+            let base = dataset.base();
+            let plan = Arc::make_mut(&mut dataset.plan);
+            plan.relations.truncate(base.relations as usize);
+            plan.chunks.truncate(base.chunks as usize);
+            plan.relations.extend(relations);
+            plan.chunks.extend(chunks);
+            dataset.committed.split_off(&ChunkId(base.chunks));
+            Kept {
+                plan: dataset.plan,
+                chunks_total,
+                runs: dataset.runs,
+                committed: dataset.committed,
+                snapshots: dataset.snapshots,
+            }
+        }
+        // `check` refuses it; an empty plan commits nothing.
+        (PlanStart::Keep { .. } | PlanStart::Extend { .. }, None) => Kept::default(),
+    }
 }

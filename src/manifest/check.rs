@@ -1,19 +1,22 @@
 //! What may follow what in a manifest log. Pure.
 //!
 //! Owns the invariants of design: epochs, tokens, one winner a chunk, ranges that cover each
-//! relation exactly once, sums that agree. It changes nothing.
+//! relation exactly once, sums that agree. What an epoch may begin with is `check_open`'s. It
+//! changes nothing.
 
 use std::collections::BTreeSet;
 
 use super::change::InvariantError;
+use super::check_open::check_open;
 use super::model::{
-    Change, ChunkEntry, Dataset, Entry, MAX_COMMIT_CHUNKS, MAX_PLAN_CHUNKS, Open, PlanStart, State,
+    Change, ChunkEntry, Dataset, Entry, MAX_COMMIT_CHUNKS, MAX_PLAN_CHUNKS, PlanStart, State,
 };
-use crate::chunk::{Bound, Chunk, ChunkId, Key, PlannedRelation, Range, Totals};
+use super::runs::Base;
+use crate::chunk::{Bound, Chunk, Key, PlannedRelation, Range, Totals};
 use crate::options::OnUnrepresentable;
 use crate::store::layout::{folder_of, parse_exceptions_key, parse_object_key};
 
-type Checked = Result<(), InvariantError>;
+pub(super) type Checked = Result<(), InvariantError>;
 
 /// Whether an entry may follow.
 ///
@@ -52,9 +55,12 @@ fn check_writer(dataset: &Dataset, entry: &Entry) -> Checked {
     Ok(())
 }
 
-fn check_state(state: State, change: &Change) -> Checked {
+pub(super) fn check_state(state: State, change: &Change) -> Checked {
     let (name, legal) = match change {
-        Change::Open(_) => ("open", state != State::Complete),
+        Change::Open(open) => match open.plan {
+            PlanStart::Extend { .. } => ("open (a further run)", true),
+            _ => ("open", state != State::Complete),
+        },
         Change::Plan { .. } => ("plan", state == State::Planning),
         Change::Commit { .. } => ("commit", state == State::Running),
         Change::Pause { .. } => ("pause", matches!(state, State::Planning | State::Running)),
@@ -75,13 +81,12 @@ fn check_change(dataset: &Dataset, epoch: u64, change: &Change) -> Checked {
     match change {
         Change::Plan { chunks } => {
             check_size(chunks.len(), MAX_PLAN_CHUNKS)?;
-            let planned = &dataset.plan.chunks;
-            check_plan(
-                &dataset.plan.relations,
-                dataset.chunks_total,
-                planned,
-                chunks,
-            )
+            let run = RunPlan {
+                base: dataset.base(),
+                relations: dataset.open_relations(),
+                chunks_total: dataset.chunks_total,
+            };
+            check_plan(&run, dataset.open_chunks(), chunks)
         }
         Change::Commit { chunks } => check_commit(dataset, epoch, chunks),
         Change::Complete { totals } => check_complete(dataset, totals),
@@ -89,7 +94,7 @@ fn check_change(dataset: &Dataset, epoch: u64, change: &Change) -> Checked {
     }
 }
 
-fn check_size(chunks: usize, most: usize) -> Checked {
+pub(super) fn check_size(chunks: usize, most: usize) -> Checked {
     if (1..=most).contains(&chunks) {
         Ok(())
     } else {
@@ -97,139 +102,51 @@ fn check_size(chunks: usize, most: usize) -> Checked {
     }
 }
 
-fn check_open(before: Option<&Dataset>, entry: &Entry, open: &Open) -> Checked {
-    let expected = before.map_or(1, |dataset| dataset.epoch + 1);
-    if entry.epoch != expected {
-        return Err(InvariantError::Epoch {
-            expected,
-            found: entry.epoch,
-        });
-    }
-    if let Some(before) = before {
-        check_state(before.state, &entry.change)?;
-        if entry.token == before.token {
-            return Err(InvariantError::Writer(entry.epoch));
-        }
-        if let Some(difference) = before.config.differences(&open.config).first() {
-            return Err(InvariantError::Config(difference.to_string()));
-        }
-    }
-    match (&open.plan, before) {
-        (PlanStart::Keep { .. }, None) => Err(InvariantError::NotOpened),
-        (PlanStart::Keep { discard }, Some(before)) => check_keep(before, open, discard),
-        (
-            PlanStart::New {
-                relations,
-                chunks_total,
-                chunks,
-            },
-            _,
-        ) => {
-            check_snapshot(0, open)?;
-            check_size(chunks.len(), MAX_PLAN_CHUNKS)?;
-            check_plan(relations, *chunks_total, &[], chunks)
-        }
-    }
+/// What one run plans, behind what the runs before it did.
+pub(super) struct RunPlan<'a> {
+    pub(super) base: Base,
+    /// Its own relations.
+    pub(super) relations: &'a [PlannedRelation],
+    /// Chunks of all runs.
+    pub(super) chunks_total: u32,
 }
 
-/// The named snapshot is one of `known`, or the new one right behind them.
-fn check_snapshot(known: usize, open: &Open) -> Checked {
-    let index = open.snapshot as usize;
-    let fits = match open.new_snapshot {
-        Some(_) => index == known,
-        None => index < known,
-    };
-    if fits {
-        Ok(())
-    } else {
-        Err(InvariantError::Snapshot(open.snapshot))
+/// Checks a further segment behind `planned`, and the run's whole plan once it is whole.
+pub(super) fn check_plan(run: &RunPlan<'_>, planned: &[Chunk], more: &[Chunk]) -> Checked {
+    let first = run.base.chunks as usize;
+    let (begin, total) = (first + planned.len(), run.chunks_total as usize);
+    if begin + more.len() > total {
+        return Err(InvariantError::PlanSize(run.chunks_total));
     }
-}
-
-fn check_keep(before: &Dataset, open: &Open, discard: &[ChunkId]) -> Checked {
-    check_snapshot(before.snapshots.len(), open)?;
-    if !before.is_plan_whole() {
-        return Err(InvariantError::State {
-            change: "open (keeping the plan)",
-            state: State::Planning,
-        });
-    }
-    if before.schema.columns != open.schema.columns {
-        return Err(InvariantError::Columns);
-    }
-    let mut discarded = BTreeSet::new();
-    for chunk in discard {
-        if !before.committed.contains_key(chunk) || !discarded.insert(*chunk) {
-            return Err(InvariantError::NotCommitted(*chunk));
-        }
-    }
-    check_ctid(before, open.snapshot, &discarded)
-}
-
-/// Pending ctid chunks need the snapshot that every kept ctid chunk was read under.
-fn check_ctid(before: &Dataset, snapshot: u32, discarded: &BTreeSet<ChunkId>) -> Checked {
-    let (mut pending, mut elsewhere) = (false, false);
-    for chunk in before
-        .plan
-        .chunks
-        .iter()
-        .filter(|chunk| !chunk.range.survives_snapshot())
-    {
-        match before
-            .committed
-            .get(&chunk.id)
-            .filter(|_| !discarded.contains(&chunk.id))
-        {
-            Some(entry) => elsewhere |= entry.snapshot != snapshot,
-            None => pending = true,
-        }
-    }
-    if pending && elsewhere {
-        Err(InvariantError::CtidSnapshot)
-    } else {
-        Ok(())
-    }
-}
-
-/// Checks a further segment behind `planned`, and the whole plan once it is whole.
-fn check_plan(
-    relations: &[PlannedRelation],
-    chunks_total: u32,
-    planned: &[Chunk],
-    more: &[Chunk],
-) -> Checked {
-    let total = chunks_total as usize;
-    if planned.len() + more.len() > total {
-        return Err(InvariantError::PlanSize(chunks_total));
-    }
-    let mut relation = planned.last().map_or(0, |chunk| chunk.relation);
-    for (ordinal, chunk) in (planned.len()..).zip(more) {
+    let end = run.base.relations as usize + run.relations.len();
+    let before = planned.last().map(|chunk| chunk.relation);
+    let mut relation = before.unwrap_or(run.base.relations);
+    for (ordinal, chunk) in (begin..).zip(more) {
         let in_order = chunk.id.0 as usize == ordinal
             && chunk.relation >= relation
-            && (chunk.relation as usize) < relations.len();
+            && (chunk.relation as usize) < end;
         if !in_order {
             return Err(InvariantError::PlanOrder(chunk.id));
         }
         relation = chunk.relation;
     }
-    if planned.len() + more.len() == total {
-        check_partition(relations, planned.iter().chain(more))?;
+    if begin + more.len() == total {
+        check_partition(run, planned.iter().chain(more))?;
     }
     Ok(())
 }
 
 /// Whether the chunks cover each relation exactly once, given that they are in order.
-fn check_partition<'a>(
-    relations: &[PlannedRelation],
-    chunks: impl Iterator<Item = &'a Chunk>,
-) -> Checked {
+fn check_partition<'a>(run: &RunPlan<'_>, chunks: impl Iterator<Item = &'a Chunk>) -> Checked {
+    let first = run.base.relations;
+    let end = first as usize + run.relations.len();
     let mut chunks = chunks.peekable();
-    let mut number = 0_u32;
-    while let Some(relation) = relations.get(number as usize) {
+    let mut number = first;
+    while let Some(relation) = run.relations.get((number - first) as usize) {
         let wrong = InvariantError::Partition(number);
         let packed = chunks.peek().filter(|chunk| chunk.relation == number);
         if let Some(Range::Pack { upper }) = packed.map(|chunk| &chunk.range) {
-            if *upper <= number || *upper as usize > relations.len() {
+            if *upper <= number || *upper as usize > end {
                 return Err(wrong);
             }
             number = *upper;
@@ -377,7 +294,8 @@ fn check_entry(
         "its range is not the planned one",
     )?;
     require(
-        relation.is_some_and(|relation| relation.name == entry.relation),
+        relation.is_some_and(|relation| relation.name == entry.relation)
+            && entry.relation_index == chunk.relation,
         "its relation is not the planned one",
     )?;
     require(

@@ -12,11 +12,12 @@ use sha2::{Digest, Sha256};
 
 use super::config::ExportConfig;
 use super::model::{ChunkEntry, Dataset, State, VERSION};
+use super::runs::RunSummary;
 use crate::chunk::{ChunkId, PlannedRelation, Totals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::snapshot::{Consistency, Snapshot};
 use crate::store::layout::{MANIFEST, SUCCESS};
-use crate::store::{Root, Upload, hex};
+use crate::store::{AppendLog, Root, Upload, hex};
 use crate::table::TableSchema;
 
 /// Bytes of one part of the manifest's upload; memory is three of them.
@@ -38,6 +39,17 @@ struct Header<'a> {
     schema: &'a TableSchema,
     snapshots: &'a [Snapshot],
     relations: &'a [PlannedRelation],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incremental: Option<Runs<'a>>,
+}
+
+/// How far an incremental export has come.
+#[derive(Serialize)]
+struct Runs<'a> {
+    column: &'a str,
+    /// The value up to which all rows were taken.
+    upper: Option<&'a str>,
+    runs: Vec<RunSummary>,
 }
 
 /// What `_SUCCESS` holds.
@@ -49,8 +61,11 @@ pub(super) struct Success {
 }
 
 /// Writes `manifest.json` and, after it, `_SUCCESS`, of a dataset whose log ends with a complete
-/// entry. Does nothing where they stand already. Anyone may finish a complete dataset: nothing
-/// can follow in its log.
+/// entry. Does nothing where they stand already. Anyone may finish a complete dataset, and writes
+/// the same bytes.
+///
+/// Only a further incremental run can follow in the log. Where one was opened, what this leaves is
+/// left to that run's end; a `_SUCCESS` that came too late is taken away again.
 ///
 /// Streams; holds three parts of 8 MiB. Dropped midway, it is simply called again.
 ///
@@ -64,9 +79,14 @@ pub(crate) async fn finish(root: &Root, dataset: &Dataset) -> Result<()> {
             "the dataset to finish is not complete",
         ));
     }
-    if is_finished(root).await? {
+    if is_finished(root, dataset).await? {
         return Ok(());
     }
+    let log = AppendLog::new(root.clone());
+    let is_over = async || match dataset.config.incremental {
+        Some(_) => Ok(log.read(dataset.next_seq).await?.is_some()),
+        None => Ok::<_, Error>(false),
+    };
     let mut upload = root.upload(MANIFEST, PART_BYTES)?;
     let manifest_sha256 = match write_manifest(&mut upload, dataset).await {
         Ok(sha256) => sha256,
@@ -75,19 +95,41 @@ pub(crate) async fn finish(root: &Root, dataset: &Dataset) -> Result<()> {
             return Err(error);
         }
     };
+    if is_over().await? {
+        upload.abort().await;
+        return Ok(());
+    }
     upload.complete().await?;
-    root.put(SUCCESS, success_bytes(dataset, manifest_sha256)?)
-        .await?;
+    let success = success_bytes(dataset, manifest_sha256)?;
+    root.put(SUCCESS, success.clone()).await?;
+    if is_over().await? && root.get(SUCCESS).await? == Some(success) {
+        root.delete(SUCCESS).await?;
+    }
     Ok(())
 }
 
-/// Whether both files stand. A `_SUCCESS` that another program left is not ours.
-async fn is_finished(root: &Root) -> Result<bool> {
+/// Whether both files stand. A `_SUCCESS` that another program left is not ours; of an incremental
+/// export, one that vouches for fewer runs is not either.
+async fn is_finished(root: &Root, dataset: &Dataset) -> Result<bool> {
     let Some(bytes) = root.get(SUCCESS).await? else {
         return Ok(false);
     };
-    let is_ours = serde_json::from_slice::<Success>(&bytes).is_ok();
-    Ok(is_ours && root.head(MANIFEST).await?.is_some())
+    let Ok(found) = serde_json::from_slice::<Success>(&bytes) else {
+        return Ok(false);
+    };
+    let Some(manifest) = root.head(MANIFEST).await? else {
+        return Ok(false);
+    };
+    if dataset.config.incremental.is_none() {
+        return Ok(true);
+    }
+    let (mut hasher, mut length) = (Sha256::new(), 0);
+    for frame in ManifestFrames::of(dataset) {
+        let frame = frame?;
+        length += frame.len() as u64;
+        hasher.update(&frame);
+    }
+    Ok(found.manifest_sha256 == hex(&hasher.finalize()) && manifest.bytes == length)
 }
 
 /// Writes the manifest; returns its SHA-256 in hex.
@@ -201,6 +243,11 @@ fn header(dataset: &Dataset) -> Result<Vec<u8>> {
         schema: &dataset.schema,
         snapshots: &dataset.snapshots,
         relations: &dataset.plan.relations,
+        incremental: dataset.config.incremental.as_ref().map(|of| Runs {
+            column: &of.column,
+            upper: dataset.reached(),
+            runs: dataset.run_summaries(),
+        }),
     })
 }
 

@@ -13,16 +13,13 @@ use futures::{StreamExt, stream};
 
 use super::change::{InvariantError, apply, extend};
 use super::check::check;
-use super::config::ExportConfig;
-use super::model::{
-    Change, Dataset, Entry, MAX_PLAN_CHUNKS, Open, PlanStart, State, VERSION, WriterInfo,
-};
+use super::model::{Change, Dataset, Entry, State, VERSION, WriterInfo};
+use super::request::{OpenRequest, open_entry, segments_of};
 use super::seal::EntryHeader;
-use crate::chunk::{Chunk, ChunkId, Plan};
+use crate::chunk::Chunk;
 use crate::error::{Error, ErrorKind, Result};
-use crate::snapshot::Snapshot;
+use crate::store::layout::SUCCESS;
 use crate::store::{AppendLog, Appended as LogAppended, Root, random_token};
-use crate::table::TableSchema;
 
 /// Entries read at once.
 const CONCURRENCY: usize = 32;
@@ -41,37 +38,6 @@ pub(crate) struct ManifestLog {
     /// Written, but the outcome is unknown: nothing else may be written before it is settled.
     in_doubt: Option<Entry>,
     fenced_by: Option<(WriterInfo, u64)>,
-}
-
-/// What a run asks for when it opens an epoch.
-#[derive(Debug, Clone)]
-pub(crate) struct OpenRequest {
-    /// Who writes.
-    pub(crate) writer: WriterInfo,
-    /// What is exported and how.
-    pub(crate) config: ExportConfig,
-    /// The table as it is now.
-    pub(crate) schema: TableSchema,
-    /// What this epoch's chunks are read under. Found among the dataset's by [`Snapshot::is_same`].
-    pub(crate) snapshot: Snapshot,
-    /// Whether to go on with the plan.
-    pub(crate) plan: PlanRequest,
-    /// Why the epoch begins, for people.
-    pub(crate) reason: String,
-    /// Go on when the writer before writes while it is being taken over.
-    pub(crate) takeover: bool,
-}
-
-/// What becomes of the plan when an epoch is opened.
-#[derive(Debug, Clone)]
-pub(crate) enum PlanRequest {
-    /// Go on with it, but for these committed chunks, which are read again.
-    Keep {
-        /// Chunks whose objects are gone or different.
-        discard: Vec<ChunkId>,
-    },
-    /// Start over with this one.
-    New(Plan),
 }
 
 /// How opening an epoch ended.
@@ -142,12 +108,14 @@ impl ManifestLog {
         request: OpenRequest,
     ) -> Result<Opened> {
         let log = AppendLog::new(root.clone());
-        let mut dataset = dataset;
-        let mut segments = segments_of(&request.plan);
+        let (mut dataset, mut request) = (dataset, request);
+        let mut segments = segments_of(&mut request.plan);
         let first = segments.next();
+        let runs = dataset.as_ref().map_or(0, |dataset| dataset.runs.len());
         let token = random_token();
         for _ in 0..MAX_OPEN_TRIES {
-            let entry = open_entry(dataset.as_ref(), &request, first.as_deref(), &token);
+            let first = first.as_deref().unwrap_or_default();
+            let entry = open_entry(dataset.as_ref(), &request, first, segments.total, &token);
             check(dataset.as_ref(), &entry).map_err(|cause| refused(root, cause))?;
             match log.append(entry.seq, &entry.to_bytes()?).await? {
                 LogAppended::Created => {
@@ -164,7 +132,12 @@ impl ManifestLog {
                         return Ok(taken(dataset.as_ref(), other));
                     }
                     let seq = other.seq;
+                    let by = other.clone();
                     apply(&mut dataset, other).map_err(|cause| damaged(root, seq, cause))?;
+                    // A run that completes meanwhile leaves another end to go on from.
+                    if dataset.as_ref().is_some_and(|now| now.runs.len() > runs) {
+                        return Ok(taken(dataset.as_ref(), by));
+                    }
                 }
             }
         }
@@ -205,6 +178,10 @@ impl ManifestLog {
             if let Appended::Fenced { by, epoch } = opened.append(Change::Plan { chunks }).await? {
                 return Ok(Opened::Taken { by, epoch });
             }
+        }
+        if !opened.dataset.runs.is_empty() {
+            // It vouches for less than there will be. Whoever stops here has changed nothing else.
+            opened.root.delete(SUCCESS).await?;
         }
         Ok(Opened::Open(Box::new(opened)))
     }
@@ -365,63 +342,6 @@ impl Fence {
             }
         }
         Ok(false)
-    }
-}
-
-/// The segments of a new plan, each small enough for one entry; none for a kept one.
-fn segments_of(plan: &PlanRequest) -> impl Iterator<Item = Vec<Chunk>> + Send + use<> {
-    let chunks = match plan {
-        PlanRequest::Keep { .. } => Vec::new(),
-        PlanRequest::New(plan) => plan.chunks.clone(),
-    };
-    let segments: Vec<_> = chunks
-        .chunks(MAX_PLAN_CHUNKS)
-        .map(<[Chunk]>::to_vec)
-        .collect();
-    segments.into_iter()
-}
-
-fn open_entry(
-    dataset: Option<&Dataset>,
-    request: &OpenRequest,
-    first: Option<&[Chunk]>,
-    token: &str,
-) -> Entry {
-    let known = match (&request.plan, dataset) {
-        (PlanRequest::Keep { .. }, Some(dataset)) => dataset.snapshots.as_slice(),
-        _ => &[],
-    };
-    let found = known
-        .iter()
-        .position(|known| known.is_same(&request.snapshot));
-    let plan = match &request.plan {
-        PlanRequest::Keep { discard } => PlanStart::Keep {
-            discard: discard.clone(),
-        },
-        PlanRequest::New(plan) => PlanStart::New {
-            relations: plan.relations.clone(),
-            // A plan has at most a million chunks; one too large is refused as not adding up.
-            chunks_total: u32::try_from(plan.chunks.len()).unwrap_or(u32::MAX),
-            chunks: first.unwrap_or_default().to_vec(),
-        },
-    };
-    let open = Open {
-        writer: request.writer.clone(),
-        config: request.config.clone(),
-        schema: request.schema.clone(),
-        snapshot: u32::try_from(found.unwrap_or(known.len())).unwrap_or(u32::MAX),
-        new_snapshot: found.is_none().then(|| request.snapshot.clone()),
-        plan,
-        reason: request.reason.clone(),
-    };
-    Entry {
-        version: VERSION,
-        seq: dataset.map_or(1, |dataset| dataset.next_seq),
-        epoch: dataset.map_or(1, |dataset| dataset.epoch + 1),
-        token: token.to_owned(),
-        nonce: random_token(),
-        at: Utc::now(),
-        change: Change::Open(Box::new(open)),
     }
 }
 

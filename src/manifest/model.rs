@@ -4,14 +4,16 @@
 //! may follow what is decided in `change`; nothing here reads or writes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::config::ExportConfig;
+use super::runs::CompletedRun;
 use crate::chunk::{Chunk, ChunkId, Plan, PlannedRelation, Range, Totals};
 use crate::lsn::Lsn;
-use crate::snapshot::{Consistency, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::table::{TableName, TableSchema};
 
 /// The format of log entries and of the consolidated manifest.
@@ -46,7 +48,7 @@ pub(crate) struct Entry {
 pub(crate) enum Change {
     /// The next epoch: fences every earlier writer.
     Open(Box<Open>),
-    /// A further segment of a new plan.
+    /// A further segment of a new or extended plan.
     Plan {
         /// At most [`MAX_PLAN_CHUNKS`], in order.
         chunks: Vec<Chunk>,
@@ -66,7 +68,7 @@ pub(crate) enum Change {
         /// What happened, without values or secrets.
         message: String,
     },
-    /// Every chunk is committed. Nothing follows.
+    /// Every chunk is committed. Nothing follows but the next incremental run.
     Complete {
         /// Sums over all chunks.
         totals: Totals,
@@ -111,6 +113,16 @@ pub(crate) enum PlanStart {
         /// The first segment, at most [`MAX_PLAN_CHUNKS`].
         chunks: Vec<Chunk>,
     },
+    /// Appends the plan of a further incremental run to what the completed ones left. What an
+    /// unfinished one planned and committed behind them no longer counts.
+    Extend {
+        /// How each relation of this run is read; numbered on behind those of the completed runs.
+        relations: Vec<PlannedRelation>,
+        /// Chunks in all segments of all runs.
+        chunks_total: u32,
+        /// The first segment, at most [`MAX_PLAN_CHUNKS`]; numbered on like the relations.
+        chunks: Vec<Chunk>,
+    },
 }
 
 /// Who writes.
@@ -153,6 +165,8 @@ pub(crate) struct ChunkEntry {
     pub(crate) range: Range,
     /// The relation it was read from.
     pub(crate) relation: TableName,
+    /// Index into the plan's relations: each incremental run plans the same ones anew.
+    pub(crate) relation_index: u32,
     /// The SQL condition it was read by, for people; empty for the whole relation.
     pub(crate) predicate: String,
     /// Index into the dataset's snapshots.
@@ -225,7 +239,8 @@ impl ChunkEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
-    /// A new plan is being written. A writer that died here leaves no plan to go on with.
+    /// A new plan, or that of a further run, is being written. A writer that died here leaves no
+    /// plan to go on with.
     Planning,
     /// A writer opened it and has not ended; it may have died.
     Running,
@@ -233,7 +248,7 @@ pub(crate) enum State {
     Paused,
     /// Stopped by an error.
     Failed,
-    /// All chunks committed. Final.
+    /// All chunks committed. Final, but for a further run of an incremental export.
     Complete,
 }
 
@@ -259,9 +274,11 @@ pub(crate) struct Dataset {
     /// The table as the newest epoch found it.
     pub(crate) schema: TableSchema,
     /// The plan; not whole while [`State::Planning`].
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     /// Chunks in the whole plan.
     pub(crate) chunks_total: u32,
+    /// The completed runs: one, or several of an incremental export.
+    pub(crate) runs: Vec<CompletedRun>,
     /// The committed chunks.
     pub(crate) committed: BTreeMap<ChunkId, ChunkEntry>,
     /// The snapshots that chunk entries name by index.
@@ -297,20 +314,6 @@ impl Dataset {
             .values()
             .map(|entry| entry.snapshot)
             .collect()
-    }
-
-    /// How the rows hang together, counting the pending chunks as read under the newest epoch's
-    /// snapshot.
-    pub(crate) fn consistency(&self) -> Consistency {
-        let mut used = self.snapshots_used();
-        if !self.is_all_committed() {
-            used.insert(self.snapshot);
-        }
-        if used.len() > 1 {
-            Consistency::Mixed
-        } else {
-            Consistency::Snapshot
-        }
     }
 
     /// The snapshots that committed chunks were read under.

@@ -165,6 +165,13 @@ pub(crate) fn select_columns(
 
 /// What changed between two readings, one sentence each. Sizes and estimates do not count.
 pub(crate) fn schema_differences(before: &TableSchema, now: &TableSchema) -> Vec<String> {
+    let mut found = table_differences(before, now);
+    found.extend(relation_differences(before, now));
+    found
+}
+
+/// How the table itself has changed, whatever its partitions are.
+pub(crate) fn table_differences(before: &TableSchema, now: &TableSchema) -> Vec<String> {
     let mut found = Vec::new();
     if before.name != now.name {
         found.push(format!("the table was {} and is {}", before.name, now.name));
@@ -197,7 +204,6 @@ pub(crate) fn schema_differences(before: &TableSchema, now: &TableSchema) -> Vec
     if found.is_empty() && was != is {
         found.push("the columns are in another order".to_owned());
     }
-    relation_differences(before, now, &mut found);
     found
 }
 
@@ -239,7 +245,9 @@ fn column_differences(before: &Column, now: &Column, found: &mut Vec<String>) {
     }
 }
 
-fn relation_differences(before: &TableSchema, now: &TableSchema, found: &mut Vec<String>) {
+/// Partitions that came, went or have another name.
+pub(crate) fn relation_differences(before: &TableSchema, now: &TableSchema) -> Vec<String> {
+    let mut found = Vec::new();
     let by_oid = |schema: &TableSchema| -> BTreeMap<u32, TableName> {
         let relations = schema.relations.iter();
         relations
@@ -247,7 +255,7 @@ fn relation_differences(before: &TableSchema, now: &TableSchema, found: &mut Vec
             .collect()
     };
     if before.oid != now.oid {
-        return;
+        return found;
     }
     let (was, is) = (by_oid(before), by_oid(now));
     for (oid, name) in &was {
@@ -261,6 +269,7 @@ fn relation_differences(before: &TableSchema, now: &TableSchema, found: &mut Vec
     }
     let new = is.iter().filter(|(oid, _)| !was.contains_key(oid));
     found.extend(new.map(|(_, name)| format!("partition {name} is new")));
+    found
 }
 
 fn unknown_column(schema: &TableSchema, name: &str) -> Error {

@@ -126,11 +126,16 @@ pub(crate) fn predicate(relation: &PlannedRelation, range: &Range) -> Option<Str
 
 /// A comparison of the key with a bound, by the operators of the key's own index.
 pub(crate) fn compared(columns: &[KeyColumn], op: &str, bound: &str) -> String {
-    let operator = match columns.first().map(|column| column.operators.as_str()) {
+    let operator = operator(columns, op);
+    format!("{} {operator} {bound}", key_expression(columns))
+}
+
+/// An operator of the key's own index, whatever the search path holds.
+pub(crate) fn operator(columns: &[KeyColumn], op: &str) -> String {
+    match columns.first().map(|column| column.operators.as_str()) {
         None | Some("pg_catalog") => op.to_owned(),
         Some(schema) => format!("OPERATOR({}.{op})", quote_ident(schema)),
-    };
-    format!("{} {operator} {bound}", key_expression(columns))
+    }
 }
 
 /// `"a"`, or `ROW("a", "b")`.
@@ -157,8 +162,8 @@ pub(crate) fn literal(columns: &[KeyColumn], bound: &Bound) -> String {
     }
 }
 
-/// Microseconds since 1970 as a literal of the time column's type. Plans keep to years of four
-/// digits, which every calendar holds.
+/// Microseconds since 1970 as a literal of the time column's type. Plans keep to the years 1 to
+/// 9999, and the first instant after them, which chrono would write with a sign.
 fn time_literal(columns: &[KeyColumn], micros: i64) -> String {
     let type_name = columns
         .first()
@@ -169,7 +174,8 @@ fn time_literal(columns: &[KeyColumn], micros: i64) -> String {
         _ => "%Y-%m-%d %H:%M:%S%.6f",
     };
     let time = DateTime::from_timestamp_micros(micros).unwrap_or_default();
-    format!("'{}'::{type_name}", time.format(format))
+    let text = time.format(format).to_string();
+    format!("'{}'::{type_name}", text.trim_start_matches('+'))
 }
 
 /// What keeps rows without a key out of a range that does not say so itself: an open one, and a

@@ -3,11 +3,13 @@
 //! Owns the rules of resume; it reads no store and no server. Whether another writer is alive is
 //! the lease's business, and whether committed objects still stand is the store's.
 
-use crate::chunk::ChunkId;
+use std::collections::BTreeSet;
+
+use crate::chunk::{Chunk, ChunkId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Dataset, Difference, ExportConfig, State};
-use crate::pg::catalog::schema_differences;
-use crate::snapshot::{Consistency, Snapshot};
+use crate::pg::catalog::{relation_differences, table_differences};
+use crate::snapshot::Snapshot;
 use crate::table::TableSchema;
 
 /// What to do with a dataset.
@@ -26,6 +28,12 @@ pub(crate) enum Decision {
         discard: Vec<ChunkId>,
         /// Whether committed chunks were read under another snapshot.
         mixed: bool,
+    },
+    /// Plan a further incremental run behind the completed ones, and read it; `reason` is recorded
+    /// with the new epoch. There may be nothing to read.
+    Extend {
+        /// Why, in one sentence.
+        reason: String,
     },
     /// All is committed; at most the closing files are missing.
     Complete,
@@ -51,16 +59,35 @@ pub(crate) fn decide(
         });
     };
     refuse_other_config(&dataset.config.differences(config))?;
-    let changed = schema_differences(&dataset.schema, schema);
-    refuse_other_schema(&changed)?;
+    refuse_other_schema(&table_differences(&dataset.schema, schema))?;
+    let moved = relation_differences(&dataset.schema, schema);
+    let is_first = dataset.runs.is_empty();
+    if is_first || config.incremental.is_none() {
+        refuse_other_schema(&moved)?;
+    }
     match dataset.state {
-        State::Complete => Ok(Decision::Complete),
-        State::Planning => Ok(Decision::Start {
-            reason: "the earlier run ended before its plan was written".into(),
+        State::Complete if config.incremental.is_some() => Ok(Decision::Extend {
+            reason: "the next incremental run".into(),
         }),
+        State::Complete => Ok(Decision::Complete),
+        State::Planning => Ok(start(
+            dataset,
+            "the earlier run ended before its plan was written",
+        )),
+        // A table that is exported run by run gets new partitions, and loses old ones.
+        _ if !moved.is_empty() => Ok(start(dataset, "the partitions are not those of its plan")),
         State::Running | State::Paused | State::Failed => {
             Ok(go_on(dataset, lost, snapshot, require_consistent))
         }
+    }
+}
+
+/// Begins the run anew that is going on: what the completed ones left stays.
+fn start(dataset: &Dataset, reason: &str) -> Decision {
+    let reason = reason.into();
+    match dataset.runs.is_empty() {
+        true => Decision::Start { reason },
+        false => Decision::Extend { reason },
     }
 }
 
@@ -75,20 +102,20 @@ fn go_on(
         .iter()
         .position(|seen| seen.is_same(snapshot));
     let known_snapshot = known.and_then(|index| u32::try_from(index).ok());
+    let is_lost: BTreeSet<ChunkId> = lost.iter().copied().collect();
     let kept = || {
         dataset
-            .committed
-            .values()
-            .filter(|entry| !lost.contains(&entry.chunk))
+            .open_committed()
+            .filter(|entry| !is_lost.contains(&entry.chunk))
     };
-    let start = |reason: &str| Decision::Start {
-        reason: reason.into(),
-    };
-    let is_mixed = dataset.consistency() == Consistency::Mixed;
-    if dataset.is_all_committed() && lost.is_empty() && require_consistent && is_mixed {
-        return start("its chunks stand under several snapshots, and --require-consistent refuses");
-    }
+    let start = |reason: &str| start(dataset, reason);
     if dataset.is_all_committed() && lost.is_empty() {
+        let used: BTreeSet<u32> = kept().map(|entry| entry.snapshot).collect();
+        if require_consistent && used.len() > 1 {
+            return start(
+                "its chunks stand under several snapshots, and --require-consistent refuses",
+            );
+        }
         return Decision::Continue {
             known_snapshot,
             discard: lost,
@@ -98,9 +125,18 @@ fn go_on(
     if known_snapshot.is_none() && kept().next().is_none() {
         return start("nothing was committed under the earlier snapshot, which is gone");
     }
-    if known_snapshot.is_none() && !dataset.plan.survives_snapshot() {
+    let survives = |chunk: &Chunk| chunk.range.survives_snapshot();
+    if known_snapshot.is_none() && !dataset.open_chunks().iter().all(survives) {
         return start(
-            "the earlier snapshot is gone, and ctid ranges mean other rows under another",
+            "the earlier snapshot is gone, and page and offset ranges mean other rows under another",
+        );
+    }
+    let is_pending =
+        |chunk: &Chunk| !dataset.committed.contains_key(&chunk.id) || lost.contains(&chunk.id);
+    let mut chunks = dataset.plan.chunks.iter();
+    if known_snapshot.is_none() && chunks.any(|chunk| chunk.is_unplaced() && is_pending(chunk)) {
+        return start(
+            "the earlier snapshot is gone, and rows that came since would lie in no folder",
         );
     }
     let mixed = kept().any(|entry| Some(entry.snapshot) != known_snapshot);

@@ -420,8 +420,7 @@ impl<'a> ChunkCheck<'a> {
 /// without the server: that of integers and times.
 fn key_column(subject: &Subject, entry: &ChunkEntry) -> Option<usize> {
     let mapping = subject.mapping.as_ref()?;
-    let relations = subject.relations.iter();
-    let relation = relations.rev().find(|one| one.name == entry.relation)?;
+    let relation = subject.relations.get(entry.relation_index as usize)?;
     let key = relation.key.as_ref()?;
     match &entry.range {
         Range::Time { .. } => column_index(mapping, key.single()?),

@@ -267,8 +267,10 @@ fn unfinished(dataset: &Dataset, early: &EarlyFiles) -> Vec<Finding> {
         dataset.chunks_total
     );
     let mut findings = vec![Finding::error(FindingKind::DatasetIncomplete, message)];
+    // While a further run goes on, manifest.json still tells of the runs before it.
+    let is_early = early.manifest && dataset.runs.is_empty();
     let files = [
-        (early.manifest, FindingKind::ManifestEarly, MANIFEST),
+        (is_early, FindingKind::ManifestEarly, MANIFEST),
         (early.success, FindingKind::SuccessEarly, SUCCESS),
     ];
     for (_, kind, key) in files.into_iter().filter(|(stands, ..)| *stands) {

@@ -4,7 +4,7 @@
 //! differs because it changed, and only a quiet or append-only one proves anything. Chunks by
 //! pages are compared a relation at a time, since rows move.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::SourceVerdict;
 use super::finding::{Finding, FindingKind, one_line};
@@ -63,7 +63,7 @@ struct Comparison<'a> {
 
 /// Rows that both sides hold: a chunk, or all chunks of a relation.
 struct Counterpart<'a> {
-    /// One, or those of a pack.
+    /// The relation, or those of a pack.
     relations: &'a [PlannedRelation],
     range: Range,
     /// The chunk; `None` for a whole relation.
@@ -104,7 +104,7 @@ impl<'a> Comparison<'a> {
         self.work.progress.asks_source(parts.len() as u64);
         for part in parts {
             let is_there =
-                |then: &PlannedRelation| now.relations.iter().any(|now| now.name == then.name);
+                |then: &PlannedRelation| now.relations.iter().any(|one| one.name == then.name);
             if !part.relations.iter().all(is_there) {
                 continue;
             }
@@ -186,6 +186,14 @@ impl<'a> Comparison<'a> {
             .relations
             .iter()
             .filter(|now| then.iter().all(|then| then.name != now.name));
+        if then.iter().any(|then| then.window.is_some()) {
+            // Run by run partitions come and go: what a run took is compared, the rest is not its.
+            let gone: BTreeSet<String> = gone.map(|one| one.name.to_string()).collect();
+            for name in gone {
+                self.not_compared(format!("{name} is gone from the table"));
+            }
+            return;
+        }
         let gone = gone.map(|one| format!("{} is gone from the table", one.name));
         let came = came.map(|one| format!("{} came to the table after the export", one.name));
         let changes: Vec<String> = gone.chain(came).collect();
@@ -213,22 +221,35 @@ impl<'a> Comparison<'a> {
             .map(Some)
     }
 
-    /// Key chunks and packs one by one; the chunks of any other relation together.
+    /// Key chunks one by one; the chunks of any other relation together.
     fn counterparts(&mut self) -> Vec<Counterpart<'a>> {
         let ours: &'a Ours<'a> = self.ours;
         let mut parts: Vec<Counterpart<'a>> = Vec::new();
-        let mut relations = &ours.known.relations[..];
-        while let [relation, ..] = relations {
-            let entries = ours.known.chunks.values();
-            let entries = entries.filter(|entry| entry.relation == relation.name);
-            let of = packed(ours, relation, entries.clone()).min(relations.len());
-            let (these, rest) = relations.split_at(of);
-            relations = rest;
-            if relation.method == ChunkMethod::Key || of > 1 {
-                parts.extend(entries.map(|entry| counterpart(ours, these, entry)));
+        let mut chunks: BTreeMap<u32, Vec<&'a ChunkEntry>> = BTreeMap::new();
+        for entry in ours.known.chunks.values() {
+            chunks.entry(entry.relation_index).or_default().push(entry);
+        }
+        for (number, relation) in (0_u32..).zip(&ours.known.relations) {
+            let Some(entries) = chunks.remove(&number) else {
+                // Packed with one before it, or not read yet.
+                continue;
+            };
+            let mut entries = entries.into_iter();
+            if let Some(Range::Pack { upper }) = entries.as_slice().first().map(|one| &one.range) {
+                let packed = ours.known.relations.get(number as usize..*upper as usize);
+                let packed = packed.unwrap_or_default();
+                parts.extend(entries.map(|entry| Counterpart {
+                    range: Range::Whole,
+                    ..counterpart(ours, packed, entry)
+                }));
+                continue;
+            }
+            let relation = std::slice::from_ref(relation);
+            if matches!(relation[0].method, ChunkMethod::Key | ChunkMethod::Time) {
+                parts.extend(entries.map(|entry| counterpart(ours, relation, entry)));
             } else if ours.complete {
                 let whole = Counterpart {
-                    relations: these,
+                    relations: relation,
                     range: Range::Whole,
                     chunk: None,
                     rows: 0,
@@ -236,8 +257,8 @@ impl<'a> Comparison<'a> {
                     is_restated: false,
                     snapshot: None,
                 };
-                parts.push(entries.fold(whole, |whole, entry| {
-                    let one = counterpart(ours, these, entry);
+                parts.push(entries.by_ref().fold(whole, |whole, entry| {
+                    let one = counterpart(ours, relation, entry);
                     Counterpart {
                         rows: whole.rows + one.rows,
                         hash: whole.hash.zip(one.hash).map(|(a, b)| a + b),
@@ -249,7 +270,7 @@ impl<'a> Comparison<'a> {
             } else {
                 let message = format!(
                     "{} is not complete, and its chunks by pages cannot be told apart later",
-                    relation.name
+                    relation[0].name
                 );
                 self.not_compared(message);
             }
@@ -282,9 +303,9 @@ impl<'a> Comparison<'a> {
             hash: columns.map(|_| 0),
         };
         for part in &parts {
-            let one = keeper.session().count_rows(*part, columns).await?;
-            found.rows += one.rows;
-            found.hash = found.hash.zip(one.hash).map(|(all, one)| all + one);
+            let more = keeper.session().count_rows(*part, columns).await?;
+            found.rows += more.rows;
+            found.hash = found.hash.zip(more.hash).map(|(a, b)| a + b);
         }
         self.verdict.parts += 1;
         let is_counted = found.rows == ours.rows;
@@ -310,11 +331,10 @@ impl<'a> Comparison<'a> {
         let evidence = evidence(keeper, &parts, ours, found).await?;
         let place = match ours.chunk {
             Some(_) => String::new(),
-            None => ours
-                .relations
-                .first()
-                .map(|relation| format!("{}: ", relation.name))
-                .unwrap_or_default(),
+            None => match ours.relations.first() {
+                Some(relation) => format!("{}: ", relation.name),
+                None => String::new(),
+            },
         };
         if is_counted {
             let message = format!("{place}the source holds other rows; {evidence}");
@@ -354,27 +374,6 @@ fn sent_oids(of: &PgType) -> Vec<u32> {
     }
 }
 
-/// How many relations the pack that begins with this one holds; 1 where there is none.
-fn packed<'a>(
-    ours: &Ours<'_>,
-    first: &PlannedRelation,
-    mut entries: impl Iterator<Item = &'a ChunkEntry>,
-) -> usize {
-    let upper = entries.find_map(|entry| match entry.range {
-        Range::Pack { upper } => Some(upper as usize),
-        _ => None,
-    });
-    let place = ours
-        .known
-        .relations
-        .iter()
-        .position(|one| one.name == first.name);
-    match (upper, place) {
-        (Some(upper), Some(place)) => upper.saturating_sub(place).max(1),
-        _ => 1,
-    }
-}
-
 fn counterpart<'a>(
     ours: &'a Ours<'a>,
     relations: &'a [PlannedRelation],
@@ -409,14 +408,7 @@ async fn evidence(
         // A view's rows have no age, nor does another server tell that of this one's.
         Some(RelationKind::View | RelationKind::Query) | None => None,
         _ if !is_same_server => None,
-        _ => {
-            let mut newer = Some(0);
-            for part in parts {
-                let more = keeper.session().rows_newer_than(*part, then).await?;
-                newer = newer.zip(more).map(|(all, more)| all + more);
-            }
-            newer
-        }
+        _ => newer_rows(keeper, parts, then).await?,
     };
     let verdict = match newer {
         Some(0) if found.rows < ours.rows => {
@@ -436,6 +428,15 @@ async fn evidence(
         moment(then),
         moment(now)
     ))
+}
+
+async fn newer_rows(keeper: &Keeper, parts: &[Part<'_>], then: &Snapshot) -> Result<Option<u64>> {
+    let mut newer = Some(0);
+    for part in parts {
+        let more = keeper.session().rows_newer_than(*part, then).await?;
+        newer = newer.zip(more).map(|(a, b)| a + b);
+    }
+    Ok(newer)
 }
 
 fn moment(snapshot: &Snapshot) -> String {

@@ -3,16 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a scenario fails by panicking")]
 
+mod apart;
 mod catalog;
 mod cli;
+mod combined;
 mod connect;
 mod corpus;
 mod database;
 mod exceptions;
+mod incremental;
 mod kill;
 mod layering;
 mod many;
 mod memory;
+mod pause;
 mod plan;
 mod queries;
 mod race;
@@ -23,6 +27,7 @@ mod rig;
 mod scenario;
 mod sizes;
 mod snapshots;
+mod time;
 mod traps;
 mod type_readers;
 mod types;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::rig::{self, Database, Dataset, Outcome, Root, TempRoot, chunk_entries};
-use crate::scenario::{LIMIT, export, sorted_ids, try_export};
+use crate::scenario::{LIMIT, export, sorted_ids};
 
 /// `pgsluice export` with these flags and no table.
 fn command(database: &Database, root: &TempRoot, flags: &[&str]) -> Command {

@@ -78,7 +78,7 @@ impl ObjectTask {
                 metadata,
             },
             part_bytes: work.options.part_bytes,
-            always: chunk.id.0 == 0,
+            always: Some(chunk.id) == table.plan.schema_chunk(),
             fence: table.fence.clone(),
             counters: Arc::clone(&table.counters),
             tried,

@@ -5,6 +5,7 @@ mod exceptions;
 mod fold;
 mod liveness;
 mod random;
+mod runs;
 mod writers;
 
 use std::collections::BTreeMap;
@@ -174,6 +175,7 @@ fn chunk_entry(dataset: &Dataset, id: u32) -> ChunkEntry {
         chunk: chunk.id,
         range: chunk.range.clone(),
         relation: name(),
+        relation_index: chunk.relation,
         predicate: "p".into(),
         snapshot: dataset.snapshot,
         lsn: None,

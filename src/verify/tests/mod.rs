@@ -210,6 +210,7 @@ fn entry_of(chunk: &Chunk, bytes: &Bytes, batch: &RecordBatch) -> ChunkEntry {
         chunk: chunk.id,
         range: chunk.range.clone(),
         relation: name(),
+        relation_index: chunk.relation,
         predicate: "p".into(),
         snapshot: 0,
         lsn: None,
