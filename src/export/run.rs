@@ -359,9 +359,10 @@ impl Run {
             committer.close(error.kind(), &one_line(&error)).await;
             return (committer, Err(error));
         }
-        if let Some(reason) = self.work.pacer.reason() {
-            committer.close(ErrorKind::Cancelled, reason).await;
-        }
+        // Tables that are complete or failed have their end already.
+        let reason = self.work.pacer.reason();
+        let reason = reason.unwrap_or("the run ended before this table");
+        committer.close(ErrorKind::Cancelled, reason).await;
         (committer, Ok(()))
     }
 }
