@@ -14,6 +14,9 @@ use crate::plan::task::RelationTask;
 
 use super::shape::TimeStats;
 
+/// A table of so many bytes is read as soon as its statistics are.
+const SMALL_BYTES: u64 = 8 << 20;
+
 /// The types that time chunks are cut from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeKind {
@@ -247,7 +250,7 @@ pub(super) async fn read_ends(
     if time.has_index {
         return Ok((ends_of_index(source, time).await?, EndsFrom::Index));
     }
-    if !has_storage || exact {
+    if !has_storage || exact || source.size.bytes <= SMALL_BYTES {
         return Ok((ends_of_scan(source, time).await?, EndsFrom::Scan));
     }
     let common = stats.common.iter().map(|(at, _)| *at);
