@@ -227,11 +227,15 @@ impl Run {
                 if let Some(error) = error {
                     self.work.runs[table].fail(error);
                 }
-                self.tables[table] = Stage::Ended;
-                let message = self.work.runs[table].told();
-                let table_name = &self.work.tables[table].schema.name;
-                tracing::error!(table = %table_name, error = message, "the table failed");
-                self.let_go(table).await;
+                let before = std::mem::replace(&mut self.tables[table], Stage::Ended);
+                if self.tables.len() > 1 {
+                    let error = self.work.runs[table].told();
+                    let table = &self.work.tables[table].schema.name;
+                    tracing::error!(%table, error, "the table failed; the others go on");
+                }
+                if before == Stage::Reading {
+                    self.let_go(table).await;
+                }
             }
         }
     }
