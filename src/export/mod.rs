@@ -71,6 +71,9 @@ impl Cancel {
 /// Exports tables under one snapshot to datasets below `root`, and resumes what an earlier run
 /// with the same options left unfinished.
 ///
+/// A run that its own policies or guards pause ends well, as [`EndState::Paused`]. Of several tables
+/// one fails alone, and its error stands in the report; a single table's is this call's.
+///
 /// Memory is bounded as [`plan`] tells. Dropped: connections close, uploads are aborted, and the
 /// logs stay as after a crash; use `cancel` to stop cleanly.
 ///

@@ -228,11 +228,15 @@ impl Run {
                 if let Some(error) = error {
                     self.work.runs[table].fail(error);
                 }
-                self.tables[table] = Stage::Ended;
-                let message = self.work.runs[table].told();
-                let table_name = &self.work.tables[table].schema.name;
-                tracing::error!(table = %table_name, error = message, "the table failed");
-                self.let_go(table).await;
+                let before = std::mem::replace(&mut self.tables[table], Stage::Ended);
+                if self.tables.len() > 1 {
+                    let error = self.work.runs[table].told();
+                    let table = &self.work.tables[table].schema.name;
+                    tracing::error!(%table, error, "the table failed; the others go on");
+                }
+                if before == Stage::Reading {
+                    self.let_go(table).await;
+                }
             }
         }
     }
@@ -367,9 +371,10 @@ impl Run {
             committer.close(error.kind(), &one_line(&error)).await;
             return (committer, Err(error));
         }
-        if let Some(reason) = self.work.pacer.reason() {
-            committer.close(ErrorKind::Cancelled, reason).await;
-        }
+        // Tables that are complete or failed have their end already.
+        let reason = self.work.pacer.reason();
+        let reason = reason.unwrap_or("the run ended before this table");
+        committer.close(ErrorKind::Cancelled, reason).await;
         (committer, Ok(()))
     }
 }
