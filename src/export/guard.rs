@@ -356,7 +356,10 @@ mod tests {
         let (a, b) = (standby(1, false, 0, 1), standby(2, false, 0, 1));
         silence.lag(&[a.clone(), b.clone()], at(0));
         silence.lag(std::slice::from_ref(&a), at(5));
-        assert_eq!(silence.lag(std::slice::from_ref(&a), at(65)), Duration::from_secs(60));
+        assert_eq!(
+            silence.lag(std::slice::from_ref(&a), at(65)),
+            Duration::from_secs(60)
+        );
         let again = standby(3, false, 0, 1);
         assert_eq!(silence.lag(&[a, again], at(70)), Duration::ZERO);
     }
