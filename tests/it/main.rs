@@ -12,6 +12,7 @@ mod exceptions;
 mod kill;
 mod layering;
 mod memory;
+mod offset;
 mod pause;
 mod plan;
 mod race;
