@@ -21,7 +21,7 @@ use crate::pg::{ConnectOptions, ServerIdentity, Session};
 use crate::snapshot::Snapshot;
 
 /// How long one look may take; a server that is slower counts as not seen.
-const LOOK_LIMIT: Duration = Duration::from_secs(30);
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// How often a look is tried before the run is paused for want of it.
 const LOOK_ATTEMPTS: u32 = 6;
 /// What is said to hold the run while the guards cannot look.

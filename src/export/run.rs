@@ -57,8 +57,13 @@ pub(crate) async fn run_tables(
         .map(|table| (table.work, table.log))
         .unzip();
     let abandon = CancellationToken::new();
-    let chunks = |table| jobs.iter().filter(|job| job.table == table).count();
-    let runs = (0..tables.len()).map(|table| TableRun::new(chunks(table), &abandon));
+    let mut chunks = vec![0; tables.len()];
+    for job in &jobs {
+        chunks[job.table] += 1;
+    }
+    let runs = chunks
+        .into_iter()
+        .map(|count| TableRun::new(count, &abandon));
     let work = Arc::new(Work {
         source: source.clone(),
         options: options.clone(),

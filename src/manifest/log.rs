@@ -13,17 +13,13 @@ use futures::{StreamExt, stream};
 
 use super::change::{InvariantError, apply, extend};
 use super::check::check;
-use super::config::ExportConfig;
-use super::model::{
-    Change, Dataset, Entry, MAX_PLAN_CHUNKS, Open, PlanStart, State, VERSION, WriterInfo,
-};
+use super::model::{Change, Dataset, Entry, State, VERSION, WriterInfo};
+use super::request::{OpenRequest, open_entry, segments_of};
 use super::seal::EntryHeader;
-use crate::chunk::{Chunk, ChunkId, Plan};
+use crate::chunk::Chunk;
 use crate::error::{Error, ErrorKind, Result};
-use crate::snapshot::Snapshot;
 use crate::store::layout::SUCCESS;
 use crate::store::{AppendLog, Appended as LogAppended, Root, random_token};
-use crate::table::TableSchema;
 
 /// Entries read at once.
 const CONCURRENCY: usize = 32;
@@ -42,40 +38,6 @@ pub(crate) struct ManifestLog {
     /// Written, but the outcome is unknown: nothing else may be written before it is settled.
     in_doubt: Option<Entry>,
     fenced_by: Option<(WriterInfo, u64)>,
-}
-
-/// What a run asks for when it opens an epoch.
-#[derive(Debug, Clone)]
-pub(crate) struct OpenRequest {
-    /// Who writes.
-    pub(crate) writer: WriterInfo,
-    /// What is exported and how.
-    pub(crate) config: ExportConfig,
-    /// The table as it is now.
-    pub(crate) schema: TableSchema,
-    /// What this epoch's chunks are read under. Found among the dataset's by [`Snapshot::is_same`].
-    pub(crate) snapshot: Snapshot,
-    /// Whether to go on with the plan.
-    pub(crate) plan: PlanRequest,
-    /// Why the epoch begins, for people.
-    pub(crate) reason: String,
-    /// Go on when the writer before writes while it is being taken over.
-    pub(crate) takeover: bool,
-}
-
-/// What becomes of the plan when an epoch is opened.
-#[derive(Debug, Clone)]
-pub(crate) enum PlanRequest {
-    /// Go on with it, but for these committed chunks, which are read again.
-    Keep {
-        /// Chunks whose objects are gone or different.
-        discard: Vec<ChunkId>,
-    },
-    /// Start over with this one.
-    New(Plan),
-    /// A further run of an incremental export behind the completed ones, whose relations and
-    /// chunks it numbers on.
-    Extend(Plan),
 }
 
 /// How opening an epoch ended.
@@ -380,92 +342,6 @@ impl Fence {
             }
         }
         Ok(false)
-    }
-}
-
-/// Takes the chunks out of a plan in segments, each small enough for one entry; none for a kept
-/// plan.
-fn segments_of(plan: &mut PlanRequest) -> Segments {
-    let (chunks, total) = match plan {
-        PlanRequest::Keep { .. } => (Vec::new(), 0),
-        PlanRequest::New(plan) | PlanRequest::Extend(plan) => {
-            let chunks = std::mem::take(&mut plan.chunks);
-            let before = chunks.first().map_or(0, |first| first.id.0);
-            // A plan has at most a million chunks; one too large is refused as not adding up.
-            let planned = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-            (chunks, before.saturating_add(planned))
-        }
-    };
-    Segments {
-        chunks: chunks.into_iter(),
-        total,
-    }
-}
-
-/// The chunks of a plan that are still to be written.
-struct Segments {
-    chunks: std::vec::IntoIter<Chunk>,
-    /// Chunks of the whole plan, those of earlier runs among them.
-    total: u32,
-}
-
-impl Iterator for Segments {
-    type Item = Vec<Chunk>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let segment: Vec<Chunk> = self.chunks.by_ref().take(MAX_PLAN_CHUNKS).collect();
-        (!segment.is_empty()).then_some(segment)
-    }
-}
-
-fn open_entry(
-    dataset: Option<&Dataset>,
-    request: &OpenRequest,
-    first: &[Chunk],
-    chunks_total: u32,
-    token: &str,
-) -> Entry {
-    let known = match (&request.plan, dataset) {
-        (PlanRequest::Keep { .. } | PlanRequest::Extend(_), Some(dataset)) => {
-            dataset.snapshots.as_slice()
-        }
-        _ => &[],
-    };
-    let found = known
-        .iter()
-        .position(|known| known.is_same(&request.snapshot));
-    let plan = match &request.plan {
-        PlanRequest::Keep { discard } => PlanStart::Keep {
-            discard: discard.clone(),
-        },
-        PlanRequest::New(plan) => PlanStart::New {
-            relations: plan.relations.clone(),
-            chunks_total,
-            chunks: first.to_vec(),
-        },
-        PlanRequest::Extend(plan) => PlanStart::Extend {
-            relations: plan.relations.clone(),
-            chunks_total,
-            chunks: first.to_vec(),
-        },
-    };
-    let open = Open {
-        writer: request.writer.clone(),
-        config: request.config.clone(),
-        schema: request.schema.clone(),
-        snapshot: u32::try_from(found.unwrap_or(known.len())).unwrap_or(u32::MAX),
-        new_snapshot: found.is_none().then(|| request.snapshot.clone()),
-        plan,
-        reason: request.reason.clone(),
-    };
-    Entry {
-        version: VERSION,
-        seq: dataset.map_or(1, |dataset| dataset.next_seq),
-        epoch: dataset.map_or(1, |dataset| dataset.epoch + 1),
-        token: token.to_owned(),
-        nonce: random_token(),
-        at: Utc::now(),
-        change: Change::Open(Box::new(open)),
     }
 }
 

@@ -12,6 +12,7 @@ mod consolidated;
 mod lease;
 mod log;
 mod model;
+mod request;
 mod runs;
 mod seal;
 #[cfg(test)]
@@ -27,12 +28,13 @@ pub(crate) use self::change::apply;
 pub(crate) use self::config::{Difference, ExportConfig};
 pub(crate) use self::consolidated::finish;
 pub(crate) use self::lease::{Heartbeat, Liveness, is_alive};
-pub(crate) use self::log::{Appended, Fence, ManifestLog, OpenRequest, Opened, PlanRequest};
+pub(crate) use self::log::{Appended, Fence, ManifestLog, Opened};
 #[cfg(fuzzing)]
 pub(crate) use self::model::Entry;
 pub(crate) use self::model::{
     Change, ChunkEntry, Dataset, ExceptionsEntry, MAX_COMMIT_CHUNKS, ObjectEntry, State,
     WriterInfo, totals_of,
 };
+pub(crate) use self::request::{OpenRequest, PlanRequest};
 pub(crate) use self::runs::{Base, RunSummary};
 pub(crate) use self::upkeep::{Orphans, check_committed, list_exceptions};

@@ -6,9 +6,11 @@
 mod apart;
 mod catalog;
 mod cli;
+mod combined;
 mod connect;
 mod corpus;
 mod exceptions;
+mod incremental;
 mod kill;
 mod layering;
 mod memory;

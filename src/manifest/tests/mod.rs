@@ -5,6 +5,7 @@ mod exceptions;
 mod fold;
 mod liveness;
 mod random;
+mod runs;
 mod writers;
 
 use std::collections::BTreeMap;
