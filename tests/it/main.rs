@@ -16,6 +16,7 @@ mod kill;
 mod layering;
 mod many;
 mod memory;
+mod offset;
 mod pause;
 mod plan;
 mod queries;
