@@ -159,6 +159,17 @@ impl Key {
         self.columns.iter().any(|column| column.is_nullable)
     }
 
+    /// The column's name, where it is a single one of integers, whose order is known without the
+    /// server.
+    #[must_use]
+    pub fn single_integer(&self) -> Option<&str> {
+        const INTEGERS: [&str; 3] = ["pg_catalog.int2", "pg_catalog.int4", "pg_catalog.int8"];
+        match self.columns.as_slice() {
+            [column] if INTEGERS.contains(&column.type_name.as_str()) => Some(&column.name),
+            _ => None,
+        }
+    }
+
     /// The column's name, where it is a single one.
     #[must_use]
     pub fn single(&self) -> Option<&str> {
@@ -208,6 +219,15 @@ pub struct Chunk {
     pub estimated_rows: u64,
     /// Bytes in the table that the statistics promise; a guess.
     pub estimated_bytes: u64,
+}
+
+impl Chunk {
+    /// Whether it is of a hive layout and reaches beyond its calendar. Such chunks are read first:
+    /// under a later snapshot rows with a folder of their own could lie there.
+    #[must_use]
+    pub fn is_unplaced(&self) -> bool {
+        self.folder.is_some() && self.range.is_open()
+    }
 }
 
 /// How one relation of a plan is read.
@@ -270,6 +290,14 @@ impl Plan {
         self.chunks
             .iter()
             .all(|chunk| chunk.range.survives_snapshot())
+    }
+
+    /// The chunk whose object is made even without rows, since it carries the schema: the first,
+    /// or, in folders, the first that has a place on the calendar.
+    #[must_use]
+    pub fn schema_chunk(&self) -> Option<ChunkId> {
+        let placed = self.chunks.iter().find(|chunk| !chunk.is_unplaced());
+        placed.or(self.chunks.first()).map(|chunk| chunk.id)
     }
 
     /// The relation that a chunk reads.

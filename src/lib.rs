@@ -57,16 +57,16 @@ pub use chunk::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use export::{
-    Cancel, ChunkPlan, ColumnPlan, ExportReport, MemoryCeiling, Phase, PlanReport, Progress, Retry,
-    TablePlan, TableProgress, TableReport, export, plan,
+    Cancel, ChunkPlan, ColumnPlan, EndState, ExportReport, MemoryCeiling, Phase, PlanReport,
+    Progress, Retry, TablePlan, TableProgress, TableReport, export, plan,
 };
 pub use lsn::Lsn;
 pub use options::{
     ChunkBy, Compression, DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS, DEFAULT_CHECK_INTERVAL,
-    DEFAULT_CHUNK_ATTEMPTS, DEFAULT_LEASE_INTERVAL, DEFAULT_LOCK_TIMEOUT, DEFAULT_PART_BYTES,
-    DEFAULT_ROW_GROUP_BYTES, DEFAULT_TARGET_OBJECT_BYTES, DEFAULT_WORKERS, DailyWindow,
-    ExportOptions, Guards, Hive, Incremental, Inheritance, Interval, MAX_WORKERS, MapTo,
-    NamePattern, OnUnrepresentable, Pace, Profile, Query, TablePattern, TableSelector,
+    DEFAULT_CHUNK_ATTEMPTS, DEFAULT_LEASE_INTERVAL, DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_WAIT,
+    DEFAULT_PART_BYTES, DEFAULT_ROW_GROUP_BYTES, DEFAULT_TARGET_OBJECT_BYTES, DEFAULT_WORKERS,
+    DailyWindow, ExportOptions, Guards, Hive, Incremental, Inheritance, Interval, MAX_WORKERS,
+    MapTo, NamePattern, OnUnrepresentable, Pace, Profile, Query, TablePattern, TableSelector,
 };
 pub use pg::ConnectOptions;
 pub use pg_type::{NumericModifier, PgType};

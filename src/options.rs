@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub use self::chunking::{ChunkBy, Hive, Incremental, Interval};
 pub use self::compression::Compression;
-pub use self::pace::{DEFAULT_CHECK_INTERVAL, DailyWindow, Guards, Pace};
+pub use self::pace::{DEFAULT_CHECK_INTERVAL, DEFAULT_MAX_WAIT, DailyWindow, Guards, Pace};
 pub use self::select::{Inheritance, NamePattern, Query, TablePattern, TableSelector};
 pub use self::types::{MapTo, OnUnrepresentable, Profile};
 

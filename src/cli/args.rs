@@ -354,11 +354,11 @@ pub(crate) struct PaceArgs {
     /// 22:00-06:00; pause outside of them [default: always]
     #[arg(long, value_name = "HH:MM-HH:MM", value_hint = ValueHint::Other)]
     pub(crate) window: Option<String>,
-    /// Slow down while a standby lies further behind than this [default: not looked at]
+    /// Read nothing while a standby lies further behind than this [default: not looked at]
     #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
     pub(crate) max_replica_lag: Option<String>,
-    /// Slow down while more sessions than this are active, the run's own not counted [default: not
-    /// looked at]
+    /// Read nothing while more sessions than this are active, the run's own not counted [default:
+    /// not looked at]
     #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
     pub(crate) max_active_sessions: Option<String>,
     /// Pause when replication slots hold back more WAL than this [default: not looked at]
@@ -368,7 +368,10 @@ pub(crate) struct PaceArgs {
     /// limit]
     #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
     pub(crate) max_snapshot_age: Option<String>,
-    /// How often the four limits above are looked at [default: 5s]
+    /// Pause when the first two limits above have let nothing be read for so long [default: 30m]
+    #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
+    pub(crate) max_wait: Option<String>,
+    /// How often the limits above are looked at [default: 5s]
     #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
     pub(crate) check_interval: Option<String>,
 }

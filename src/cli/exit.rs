@@ -43,6 +43,11 @@ pub(crate) fn fail(error: &Error, display: Display) -> ExitCode {
         // Nothing is left to do when standard output is gone as well: the exit code still tells.
         let _ = print(&line(&document(error)));
     }
+    tell(error, display)
+}
+
+/// Shows an error on standard error alone, and gives its exit code.
+pub(crate) fn tell(error: &Error, display: Display) -> ExitCode {
     let shown = if display.json_log {
         line(&document(error))
     } else {
@@ -87,6 +92,29 @@ pub(crate) fn print_json(report: &impl Serialize) -> Result<()> {
         report: &'a T,
     }
     print_document(&Done { ok: true, report })
+}
+
+/// Prints a run's report as JSON, one document also when tables failed: with `"ok": false` and the
+/// first of their errors, its own fields follow.
+///
+/// # Errors
+///
+/// As [`print`].
+pub(crate) fn print_report(report: &impl Serialize, failure: Option<&Error>) -> Result<()> {
+    #[derive(Serialize)]
+    struct Failed<'a, T> {
+        #[serde(flatten)]
+        error: serde_json::Value,
+        #[serde(flatten)]
+        report: &'a T,
+    }
+    match failure {
+        None => print_json(report),
+        Some(error) => print_document(&Failed {
+            error: document(error),
+            report,
+        }),
+    }
 }
 
 /// Prints one JSON document.

@@ -1,5 +1,7 @@
 //! `pgsluice export`: runs it, shows it, reports it.
 
+use std::process::ExitCode;
+
 use pgsluice::{Cancel, ConnectOptions, Error, ErrorKind, Progress, Result, Root};
 
 use super::layers::config;
@@ -7,12 +9,13 @@ use super::resolve::{Display, Job, Output};
 use super::screen::Screen;
 use super::{exit, interrupt, progress, report, warn};
 
-/// Exports; Ctrl-C once stops in order.
+/// Exports; Ctrl-C once stops in order. Tables that failed beside others are reported, and the
+/// first of them gives the exit code.
 ///
 /// # Errors
 ///
 /// As [`pgsluice::export`]; `Config` without a target.
-pub(crate) async fn run(job: Job, display: Display, screen: &Screen) -> Result<()> {
+pub(crate) async fn run(job: Job, display: Display, screen: &Screen) -> Result<ExitCode> {
     warn(&job.warnings);
     let target = job.target.ok_or_else(|| {
         config("no target given")
@@ -28,10 +31,13 @@ pub(crate) async fn run(job: Job, display: Display, screen: &Screen) -> Result<(
     // The live block goes before the report or the error comes.
     drop((show, watch));
     let report = done.map_err(resumable)?;
+    let failure = report.first_error().map(AsRef::as_ref);
     match display.output {
-        Output::Json => exit::print_json(&report),
-        Output::Table => exit::print(&report::export(&report, report::width())),
+        Output::Json => exit::print_report(&report, failure)?,
+        Output::Table => exit::print(&report::export(&report, report::width()))?,
     }
+    // The report comes first; then the first failure ends the command as its own would.
+    Ok(failure.map_or(ExitCode::SUCCESS, |error| exit::tell(error, display)))
 }
 
 /// A run that was asked to stop goes on when it is started again.

@@ -91,7 +91,9 @@ async fn dispatch(
     screen: &Screen,
 ) -> Result<ExitCode> {
     match command {
-        Command::Export(args) => export::run(resolve::job(&args, layers)?, display, screen).await?,
+        Command::Export(args) => {
+            return export::run(resolve::job(&args, layers)?, display, screen).await;
+        }
         Command::Plan(args) => {
             let all_chunks = resolve::switch("all-chunks", args.all_chunks.as_deref(), layers)?;
             plan::run(resolve::job(&args.job, layers)?, all_chunks, display).await?;

@@ -124,7 +124,9 @@ async fn log(watched: &mut Watched, json: bool) {
         ticks.tick().await;
         let view = watched.look();
         let sums = view.sums();
-        let now = (view.phase, sums.rows, sums.copy_bytes, sums.chunks_done);
+        let waits = view.waits_for.is_some();
+        let moved = (sums.rows, sums.copy_bytes, sums.chunks_done);
+        let now = (view.phase, waits, moved);
         let moved = before.replace(now).is_some_and(|before| before != now);
         if !moved {
             continue;
@@ -142,6 +144,7 @@ async fn log(watched: &mut Watched, json: bool) {
             copy_bytes = sums.copy_bytes,
             object_bytes = sums.object_bytes,
             retries = sums.retries,
+            waited_seconds = watched.progress.waited().as_secs_f64(),
             "{said}"
         );
     }
@@ -177,6 +180,7 @@ impl Watched {
             total_rate: self.total.rate(),
             rates: self.tables.iter().map(Meter::rate).collect(),
             tables,
+            waits_for: self.progress.waits_for(),
         }
     }
 }

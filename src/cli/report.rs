@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use pgsluice::{Consistency, ExportReport, Retry, Snapshot, TableReport, Totals};
+use console::style;
+use pgsluice::{Consistency, EndState, ExportReport, Retry, Snapshot, TableReport, Totals};
 
 use super::grid::Grid;
 use super::human::{bytes, count, counted, duration, per_second, plain, ratio, short_count};
@@ -24,12 +25,20 @@ pub(super) fn export(report: &ExportReport, width: Option<usize>) -> String {
         .tables
         .iter()
         .map(|table| (table.table.as_str(), &table.totals, table.consistency));
-    for line in grid(rows).lines(width) {
+    if !report.tables.is_empty() {
+        for line in grid(rows).lines(width) {
+            line_to(&mut text, &line);
+        }
+        text.push('\n');
+        line_to(&mut text, &headline(report));
+        line_to(&mut text, &consistency(report));
+    }
+    for table in &report.tables {
+        unfinished(&mut text, table);
+    }
+    for line in stops(report) {
         line_to(&mut text, &line);
     }
-    text.push('\n');
-    line_to(&mut text, &headline(report));
-    line_to(&mut text, &consistency(report));
     for table in &report.tables {
         already_there(&mut text, table);
     }
@@ -39,23 +48,65 @@ pub(super) fn export(report: &ExportReport, width: Option<usize>) -> String {
         }
     }
     retries(&mut text, &report.tables);
-    text.push_str(if report.tables.len() == 1 {
-        "manifest: "
-    } else {
-        "manifests:\n"
-    });
-    for table in &report.tables {
-        let indent = if report.tables.len() == 1 { "" } else { "  " };
-        line_to(&mut text, &format!("{indent}{}", plain(&table.manifest)));
-    }
+    manifests(&mut text, &report.tables);
     warnings(&mut text, &report.warnings);
     text
+}
+
+/// Where the manifests are; a table that is not complete has none.
+fn manifests(text: &mut String, tables: &[TableReport]) {
+    let complete: Vec<&TableReport> = tables
+        .iter()
+        .filter(|table| table.state == EndState::Complete)
+        .collect();
+    if let [table] = complete.as_slice() {
+        line_to(text, &format!("manifest: {}", plain(&table.manifest)));
+    } else if !complete.is_empty() {
+        text.push_str("manifests:\n");
+        for table in complete {
+            line_to(text, &format!("  {}", plain(&table.manifest)));
+        }
+    }
+}
+
+/// A table that is not complete, and how far it has come.
+fn unfinished(text: &mut String, table: &TableReport) {
+    let (state, why) = match (table.state, &table.error) {
+        (EndState::Complete, _) => return,
+        (EndState::Failed, Some(error)) => (style("failed").red(), format!(": {error}")),
+        (EndState::Failed, None) => (style("failed").red(), String::new()),
+        (EndState::Paused, _) => (style("paused").yellow(), String::new()),
+    };
+    let done = table.totals.chunks;
+    let of = counted(table.chunks_total, "chunk");
+    let name = plain(&table.table);
+    line_to(
+        text,
+        &format!("{state} {name} at {done} of {of}{}", plain(&why)),
+    );
+}
+
+/// What held the run, and why it paused.
+fn stops(report: &ExportReport) -> Vec<String> {
+    let waits = report.waited.iter().map(|(by, time)| {
+        let by = by.replace('_', "-");
+        format!("waited {} for --{by}", duration(*time)).replace("--guards", "the guards")
+    });
+    let mut lines: Vec<String> = waits.collect();
+    if let Some(reason) = &report.reason {
+        let label = style("paused:").yellow();
+        lines.push(format!("{label} {}", plain(reason)));
+    }
+    if report.state != EndState::Complete {
+        lines.push("run the same command again to go on".to_owned());
+    }
+    lines
 }
 
 /// Each warning on a line of its own.
 pub(super) fn warnings(text: &mut String, warnings: &[String]) {
     for warning in warnings {
-        let label = console::style("warning:").yellow();
+        let label = style("warning:").yellow();
         line_to(text, &format!("{label} {}", plain(warning)));
     }
 }

@@ -29,6 +29,7 @@ fn the_defaults_in_the_help_are_the_librarys() {
         ("on-unrepresentable", options.on_unrepresentable.to_string()),
         ("chunk-by", options.chunk_by.to_string()),
         ("target-object-size", size(options.target_object_bytes)),
+        ("max-wait", duration(options.guards.max_wait)),
         ("check-interval", duration(options.guards.check_interval)),
         (
             "pause-between-chunks",

@@ -4,6 +4,7 @@
 //! entry a table, and reports a table whose last chunk it committed. It never sees PostgreSQL,
 //! Arrow or an object's bytes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,9 @@ use crate::chunk::Totals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::progress::TableCounters;
 use crate::export::report::Retry;
+use crate::export::worker::one_line;
 use crate::manifest::{
-    Appended, Change, ChunkEntry, Heartbeat, MAX_COMMIT_CHUNKS, ManifestLog, Orphans,
+    Appended, Change, ChunkEntry, Heartbeat, MAX_COMMIT_CHUNKS, ManifestLog, Orphans, State,
     check_committed, finish, totals_of,
 };
 
@@ -45,6 +47,14 @@ pub(crate) enum Request {
         /// Index of the table.
         table: usize,
     },
+    /// A table failed, and none of its chunks is being read any more: record it. Asked for again,
+    /// it is nothing.
+    Fail {
+        /// Index of the table.
+        table: usize,
+        /// Why, on one line.
+        message: String,
+    },
 }
 
 /// What the committer reports.
@@ -55,8 +65,21 @@ pub(crate) enum Event {
         table: usize,
     },
     /// A table's `_SUCCESS` stands.
-    Completed,
+    Completed {
+        /// Index of the table.
+        table: usize,
+    },
+    /// A table failed, and that was recorded as far as it can be.
+    Failed {
+        /// Index of the table.
+        table: usize,
+        /// What failed, when it was the committer itself.
+        error: Option<Error>,
+    },
 }
+
+/// Events that one table can have.
+pub(crate) const EVENTS_A_TABLE: usize = 3;
 
 /// One table's log, and what this run did to it.
 pub(crate) struct TableLog {
@@ -74,32 +97,32 @@ pub(crate) struct TableLog {
 /// The committer of one run.
 pub(crate) struct Committer {
     tables: Vec<TableLog>,
-}
-
-/// Why the committer stopped early.
-pub(crate) struct CommitFailure {
-    pub(crate) table: usize,
-    pub(crate) error: Error,
+    /// Tables that failed: nothing more is written for them.
+    failed: BTreeSet<usize>,
 }
 
 impl Committer {
     pub(crate) fn new(tables: Vec<TableLog>) -> Self {
-        Self { tables }
+        Self {
+            tables,
+            failed: BTreeSet::new(),
+        }
     }
 
     pub(crate) fn tables(&self) -> &[TableLog] {
         &self.tables
     }
 
-    /// Serves requests until the channel closes or a commit fails; then hands the logs back.
+    /// Serves requests until the channel closes; then hands the logs back. A table whose log
+    /// cannot be written fails alone.
     ///
-    /// Dropped between requests: nothing is lost, the log is what counts. `events` must hold two
-    /// events a table, so that sending one never waits.
+    /// Dropped between requests: nothing is lost, the log is what counts. `events` must hold
+    /// [`EVENTS_A_TABLE`] a table, so that sending one never waits.
     pub(crate) async fn serve(
         mut self,
         mut requests: mpsc::Receiver<Request>,
         events: mpsc::Sender<Event>,
-    ) -> (Self, Option<CommitFailure>) {
+    ) -> Self {
         let mut group = Vec::new();
         let mut next = Instant::now();
         while requests.recv_many(&mut group, MAX_COMMIT_CHUNKS).await > 0 {
@@ -110,11 +133,9 @@ impl Committer {
                 }
             }
             next = Instant::now() + GROUP_INTERVAL;
-            if let Err(failure) = self.serve_group(std::mem::take(&mut group), &events).await {
-                return (self, Some(failure));
-            }
+            self.serve_group(std::mem::take(&mut group), &events).await;
         }
-        (self, None)
+        self
     }
 
     /// Whether more chunks may be waited for: nobody waits for these, and one entry holds more.
@@ -123,7 +144,7 @@ impl Committer {
         for request in group {
             match request {
                 Request::Commit(chunk) => landed[chunk.table] += 1,
-                Request::Complete { .. } => return false,
+                _ => return false,
             }
         }
         let is_last = |(table, landed): (&TableLog, &usize)| {
@@ -133,64 +154,85 @@ impl Committer {
         group.len() < MAX_COMMIT_CHUNKS && !self.tables.iter().zip(&landed).any(is_last)
     }
 
-    async fn serve_group(
-        &mut self,
-        group: Vec<Request>,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<(), CommitFailure> {
+    /// Commits first: whatever else is asked of a table comes after its last chunk.
+    async fn serve_group(&mut self, group: Vec<Request>, events: &mpsc::Sender<Event>) {
         let mut ready: Vec<Vec<ChunkEntry>> = Vec::new();
         ready.resize_with(self.tables.len(), Vec::new);
-        let mut complete = Vec::new();
+        let mut ends = Vec::new();
         for request in group {
             match request {
                 Request::Commit(landed) => {
                     self.tables[landed.table].retries.extend(landed.retries);
                     ready[landed.table].push(landed.entry);
                 }
-                Request::Complete { table } => complete.push(table),
+                Request::Complete { .. } | Request::Fail { .. } => ends.push(request),
             }
         }
         for (table, chunks) in ready.into_iter().enumerate() {
-            if !chunks.is_empty() {
-                let log = &mut self.tables[table];
-                log.commit(chunks)
-                    .await
-                    .map_err(|error| CommitFailure { table, error })?;
-                if log.log.dataset().is_all_committed() {
+            if chunks.is_empty() || self.failed.contains(&table) {
+                continue;
+            }
+            let log = &mut self.tables[table];
+            match log.commit(chunks).await {
+                Ok(()) if log.log.dataset().is_all_committed() => {
                     // The run holds the other end until the committer is done.
                     let _ = events.send(Event::AllCommitted { table }).await;
                 }
+                Ok(()) => {}
+                Err(error) => self.fail(table, error, events).await,
             }
         }
-        for table in complete {
-            let log = &mut self.tables[table];
-            log.complete()
-                .await
-                .map_err(|error| CommitFailure { table, error })?;
-            let _ = events.send(Event::Completed).await;
+        for request in ends {
+            self.end(request, events).await;
         }
-        Ok(())
     }
 
-    /// Ends every unfinished table: `pause` when the run was asked to stop, else `fail` for the
-    /// table at fault (all of them, when it is none's fault alone) and `pause` for the rest.
-    /// Best effort, within [`CLOSE_LIMIT`]: a log that cannot be written is taken over once its
-    /// lease stands still.
-    pub(crate) async fn close(&mut self, fault: Option<usize>, kind: ErrorKind, reason: &str) {
-        let closing = self.tables.iter_mut().enumerate().map(|(index, table)| {
-            let is_at_fault =
-                kind != ErrorKind::Cancelled && fault.is_none_or(|fault| fault == index);
-            let change = if is_at_fault {
-                Change::Fail {
-                    message: reason.to_owned(),
+    async fn end(&mut self, request: Request, events: &mpsc::Sender<Event>) {
+        match request {
+            Request::Complete { table } if !self.failed.contains(&table) => {
+                match self.tables[table].complete().await {
+                    Ok(()) => {
+                        let _ = events.send(Event::Completed { table }).await;
+                    }
+                    Err(error) => self.fail(table, error, events).await,
                 }
-            } else {
-                Change::Pause {
-                    reason: reason.to_owned(),
-                }
-            };
-            table.close(change)
-        });
+            }
+            Request::Fail { table, message } if self.failed.insert(table) => {
+                self.tables[table].close(Change::Fail { message }).await;
+                let _ = events.send(Event::Failed { table, error: None }).await;
+            }
+            _ => {}
+        }
+    }
+
+    /// The table's log could not be written, or its dataset is not whole.
+    async fn fail(&mut self, table: usize, error: Error, events: &mpsc::Sender<Event>) {
+        self.failed.insert(table);
+        let log = &mut self.tables[table];
+        let error = error.with_table(log.name.clone());
+        let message = one_line(&error);
+        let closing = log.close(Change::Fail { message });
+        if tokio::time::timeout(CLOSE_LIMIT, closing).await.is_err() {
+            let table = &log.name;
+            tracing::warn!(%table, "the end of this table could not be recorded in time");
+        }
+        let error = Some(error);
+        let _ = events.send(Event::Failed { table, error }).await;
+    }
+
+    /// Ends every unfinished table: `pause` when the run was asked to stop, else `fail`. Best
+    /// effort, within [`CLOSE_LIMIT`]: a log that cannot be written is taken over once its lease
+    /// stands still.
+    pub(crate) async fn close(&mut self, kind: ErrorKind, reason: &str) {
+        let reason = reason.to_owned();
+        let change = match kind {
+            ErrorKind::Cancelled => Change::Pause { reason },
+            _ => Change::Fail { message: reason },
+        };
+        let failed = &self.failed;
+        let open = self.tables.iter_mut().enumerate();
+        let open = open.filter(|(table, _)| !failed.contains(table));
+        let closing = open.map(|(_, log)| log.close(change.clone()));
         if tokio::time::timeout(CLOSE_LIMIT, join_all(closing))
             .await
             .is_err()
@@ -205,7 +247,8 @@ impl TableLog {
         if let Some(heartbeat) = self.heartbeat.take() {
             heartbeat.stop().await;
         }
-        if self.completed || self.fenced {
+        // A dataset whose complete entry stands needs no other end.
+        if self.fenced || self.log.dataset().state == State::Complete {
             return;
         }
         if let Err(error) = self.append(change).await {

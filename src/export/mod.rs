@@ -6,14 +6,19 @@
 
 mod budget;
 mod committer;
+mod guard;
+mod pace;
 mod prepare;
 mod preview;
 mod progress;
 mod report;
 mod retry;
 mod run;
+mod table_run;
+mod throttle;
 mod worker;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
@@ -21,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use budget::MemoryCeiling;
 pub use preview::{ChunkPlan, ColumnPlan, PlanReport, TablePlan, plan};
 pub use progress::{Phase, Progress, TableProgress};
-pub use report::{ExportReport, Retry, TableReport};
+pub use report::{EndState, ExportReport, Retry, TableReport};
 
 use crate::chunk::Totals;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,7 +37,10 @@ use crate::plan::Decision;
 use crate::snapshot::{Consistency, Snapshot};
 use crate::store::{Root, layout};
 use committer::Committer;
+use guard::Guard;
+use pace::Pacer;
 use prepare::{OpenedTable, Prepared};
+use table_run::TableRun;
 
 /// Asks a run to stop. Clones share one switch.
 #[derive(Debug, Clone, Default)]
@@ -91,11 +99,25 @@ async fn run(
     options.validate()?;
     let run_id = new_run_id();
     progress.enter(Phase::Preparing);
+    let pacer = Arc::new(Pacer::new(options, progress.slowed()));
+    // Before locks and snapshot: what must wait, or may not run now, holds neither.
+    let guard = tokio::select! {
+        guard = watch(source, options, &pacer, &run_id) => guard?,
+        () = cancel.cancelled() => return Err(cancelled()),
+    };
+    if pacer.stop.is_cancelled() {
+        return Ok(report::paused_at_once(run_id, &pacer, clock.elapsed()));
+    }
     let prepared = tokio::select! {
         prepared = prepare(source, root, options, progress, &run_id) => prepared?,
         () = cancel.cancelled() => return Err(cancelled()),
     };
     let (keeper, prepared) = prepared;
+    pacer.snapshot_taken(keeper.snapshot().taken_at);
+    if let Some(guard) = &guard {
+        guard.check_server(keeper.snapshot())?;
+    }
+    let is_single = prepared.len() == 1;
     let mut outcome = Outcome::new(keeper.snapshot().clone(), &prepared);
     let (done, to_do): (Vec<_>, Vec<_>) = prepared
         .into_iter()
@@ -109,22 +131,44 @@ async fn run(
         let logs = opened.into_iter().map(|table| table.log).collect();
         let reason = worker::one_line(&error);
         Committer::new(logs)
-            .close(None, ErrorKind::Cancelled, &reason)
+            .close(ErrorKind::Cancelled, &reason)
             .await;
         return Err(error);
     }
     outcome.opened(&opened);
     progress.enter(Phase::Exporting);
-    let ended = run::run_tables(source, &keeper, &run_id, options, opened, cancel).await;
+    let control = run::Control {
+        pacer: &pacer,
+        cancel,
+    };
+    let ended = run::run_tables(source, keeper, &run_id, options, opened, control).await;
     ended.outcome?;
+    if is_single && let Some(error) = ended.work.runs.iter().find_map(TableRun::take_fault) {
+        return Err(error);
+    }
     progress.enter(Phase::Finishing);
-    keeper.release().await?;
-    outcome.completed(&ended.committer, &ended.work);
-    let report = outcome.report(run_id, clock.elapsed());
+    outcome.ended(&ended.committer, &ended.work);
+    let report = outcome.report(run_id, &pacer, clock.elapsed());
     if report.tables.len() > 1 {
         write_run_record(root, &report).await?;
     }
     Ok(report)
+}
+
+/// Starts the guards, and waits until chunks may begin or the run is to pause.
+async fn watch(
+    source: &ConnectOptions,
+    options: &ExportOptions,
+    pacer: &Arc<Pacer>,
+    run_id: &str,
+) -> Result<Option<Guard>> {
+    pacer.check_clock();
+    if pacer.stop.is_cancelled() {
+        return Ok(None);
+    }
+    let guard = Guard::start(source, run_id, &options.guards, pacer).await?;
+    pacer.may_go_on().await;
+    Ok(guard)
 }
 
 /// Everything before the first write, but for the probe of the store.
@@ -225,14 +269,15 @@ impl Outcome {
         };
         finish(&table.root, &dataset).await?;
         let chunks = dataset.committed.len() as u64;
-        self.add(
-            &dataset,
-            &table.root,
-            Totals::default(),
-            chunks,
-            Vec::new(),
-            true,
-        );
+        let this_run = ThisRun {
+            totals: Totals::default(),
+            chunks_skipped: chunks,
+            retries: Vec::new(),
+            was_complete: true,
+            state: EndState::Complete,
+            error: None,
+        };
+        self.add(&dataset, &table.root, this_run);
         Ok(())
     }
 
@@ -241,30 +286,27 @@ impl Outcome {
         self.skipped = opened.iter().map(|table| table.chunks_skipped).collect();
     }
 
-    fn completed(&mut self, committer: &Committer, work: &worker::Work) {
+    fn ended(&mut self, committer: &Committer, work: &worker::Work) {
         let skipped = std::mem::take(&mut self.skipped);
-        for ((log, table), skipped) in committer.tables().iter().zip(&work.tables).zip(skipped) {
-            let retries = log.retries.clone();
-            self.add(
-                log.log.dataset(),
-                &table.root,
-                log.this_run,
-                skipped,
-                retries,
-                false,
-            );
+        let runs = work.tables.iter().zip(&work.runs);
+        for ((log, (table, run)), skipped) in committer.tables().iter().zip(runs).zip(skipped) {
+            let this_run = ThisRun {
+                totals: log.this_run,
+                chunks_skipped: skipped,
+                retries: log.retries.clone(),
+                was_complete: false,
+                state: match (run.has_failed(), log.completed) {
+                    (true, _) => EndState::Failed,
+                    (false, true) => EndState::Complete,
+                    (false, false) => EndState::Paused,
+                },
+                error: run.take_fault().map(Arc::new),
+            };
+            self.add(log.log.dataset(), &table.root, this_run);
         }
     }
 
-    fn add(
-        &mut self,
-        dataset: &Dataset,
-        root: &Root,
-        this_run: Totals,
-        chunks_skipped: u64,
-        retries: Vec<Retry>,
-        was_complete: bool,
-    ) {
+    fn add(&mut self, dataset: &Dataset, root: &Root, this_run: ThisRun) {
         let used = dataset.used_snapshots();
         for snapshot in used {
             if !self.seen.iter().any(|seen| seen.is_same(snapshot)) {
@@ -276,19 +318,22 @@ impl Outcome {
             .extend(totals.exceptions_warning(&dataset.schema.name.to_string()));
         self.tables.push(TableReport {
             table: dataset.schema.name.to_string(),
+            state: this_run.state,
+            error: this_run.error,
             root: root.url(),
             manifest: format!("{}/{}", root.url().trim_end_matches('/'), layout::MANIFEST),
-            was_complete,
+            was_complete: this_run.was_complete,
             consistency: dataset.consistency(),
             epoch: dataset.epoch,
+            chunks_total: dataset.plan.chunks.len() as u64,
             totals,
-            this_run,
-            chunks_skipped,
-            retries,
+            this_run: this_run.totals,
+            chunks_skipped: this_run.chunks_skipped,
+            retries: this_run.retries,
         });
     }
 
-    fn report(mut self, run_id: String, wall: std::time::Duration) -> ExportReport {
+    fn report(mut self, run_id: String, pacer: &Pacer, wall: std::time::Duration) -> ExportReport {
         let order = |table: &TableReport| self.order.iter().position(|name| name == &table.table);
         self.tables.sort_by_key(order);
         let is = |what| self.tables.iter().any(|table| table.consistency == what);
@@ -311,8 +356,18 @@ impl Outcome {
                 self.seen.len()
             ));
         }
+        let has = |state| self.tables.iter().any(|table| table.state == state);
+        let state = match (has(EndState::Failed), has(EndState::Paused)) {
+            (true, _) => EndState::Failed,
+            (false, true) => EndState::Paused,
+            (false, false) => EndState::Complete,
+        };
+        let is_paused = has(EndState::Paused);
         ExportReport {
             run_id,
+            state,
+            reason: pacer.reason().filter(|_| is_paused).map(str::to_owned),
+            waited: pacer.slowed.times(),
             consistency,
             snapshot: self.used_snapshot.then_some(self.snapshot),
             tables: self.tables,
@@ -320,6 +375,16 @@ impl Outcome {
             wall,
         }
     }
+}
+
+/// What this run did to one table.
+struct ThisRun {
+    totals: Totals,
+    chunks_skipped: u64,
+    retries: Vec<Retry>,
+    was_complete: bool,
+    state: EndState,
+    error: Option<Arc<Error>>,
 }
 
 /// A run over several tables keeps a record beside them.

@@ -103,12 +103,17 @@ fn refuse_mixed_tables(prepared: &[Prepared], snapshot: &Snapshot) -> Result<()>
 
 /// The dataset at a root. A root without a manifest must hold nothing that readers would take
 /// for this dataset's.
-async fn load_dataset(root: &Root) -> Result<Option<Dataset>> {
+///
+/// With `in_folders` that is whatever lies at any depth below it.
+async fn load_dataset(root: &Root, in_folders: bool) -> Result<Option<Dataset>> {
     if let Some(dataset) = ManifestLog::load(root).await? {
         return Ok(Some(dataset));
     }
     let mut listed = root.list().await?;
     listed.extend(list_exceptions(root).await?);
+    if in_folders {
+        listed.extend(root.list_readable().await?);
+    }
     let is_foreign = |key: &str| key.ends_with(".parquet") || key == layout::SUCCESS;
     let Some(foreign) = listed.iter().find(|object| is_foreign(&object.key)) else {
         return Ok(None);
@@ -137,7 +142,7 @@ async fn prepare_table(
     let mapping = map_table(&schema.columns, &mapping_options(options))?;
     let root = root.child(&layout::dataset_folder(&options.layout, &schema.name)?)?;
     let config = config_of(keeper, &schema, options);
-    let dataset = load_dataset(&root).await?;
+    let dataset = load_dataset(&root, options.hive.is_some()).await?;
     let lost = match &dataset {
         Some(dataset) => lost_chunks(&root, dataset).await?,
         None => Vec::new(),
@@ -409,11 +414,14 @@ async fn lost_chunks(root: &Root, dataset: &Dataset) -> Result<Vec<ChunkId>> {
     Ok(lost)
 }
 
-/// The chunks of all opened tables that are still to be read, table after table.
+/// The chunks of all opened tables that are still to be read, table after table; of each first
+/// those that must be read under the table's first snapshot.
 pub(crate) fn pending_jobs(opened: &[OpenedTable]) -> Vec<Job> {
     let chunks = |(table, opened): (usize, &OpenedTable)| {
-        let pending = opened.log.log.dataset().pending();
+        let mut pending: Vec<_> = opened.log.log.dataset().pending().collect();
+        pending.sort_by_key(|chunk| !chunk.is_unplaced());
         pending
+            .into_iter()
             .map(|chunk| Job {
                 table,
                 chunk: chunk.id.0 as usize,

@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::export::budget::MemoryCeiling;
 use crate::export::open_keeper;
 use crate::export::prepare::mapping_options;
-use crate::export::worker::select_list;
 use crate::mapping::{ColumnMapping, SelectAs, TableMapping, map_table};
 use crate::options::{ExportOptions, MapTo, OnUnrepresentable};
 use crate::pg::{ConnectOptions, Keeper, catalog, sql};
@@ -111,7 +110,7 @@ async fn plan_one(
     let mapping = map_table(&schema.columns, &mapping_options(options))?;
     let plan = plan_run(keeper.session(), &schema, options, None).await?;
     let plan = plan.unwrap_or_default();
-    let select = select_list(&schema, &mapping);
+    let select = sql::select_list(&schema, &mapping);
     let chunk_plan = |chunk: &Chunk| ChunkPlan {
         chunk: chunk.clone(),
         sql: sql::chunk_select(&plan, chunk, &select, options.filter.as_deref()),

@@ -3,8 +3,10 @@
 //! Owns no clock, no thread and no drawing: a display polls [`Progress::tables`]. Counters only
 //! grow, but for a failed try, whose rows and bytes are taken back.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What a run is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,62 @@ pub enum Phase {
 pub struct Progress {
     phase: AtomicU8,
     tables: Mutex<Vec<Arc<TableCounters>>>,
+    slowed: Arc<Slowed>,
+}
+
+/// What keeps a run from reading right now, and for how long each guard did so far.
+#[derive(Debug, Default)]
+pub(crate) struct Slowed(Mutex<SlowedState>);
+
+#[derive(Debug, Default)]
+struct SlowedState {
+    now: Option<(&'static str, String, Instant)>,
+    past: BTreeMap<&'static str, Duration>,
+}
+
+impl Slowed {
+    /// A guard holds the run; another one stops to.
+    pub(crate) fn begin(&self, by: &'static str, told: &str) {
+        let mut state = self.lock();
+        match &mut state.now {
+            Some((holding, said, _)) if *holding == by => told.clone_into(said),
+            _ => {
+                state.settle();
+                state.now = Some((by, told.to_owned(), Instant::now()));
+            }
+        }
+    }
+
+    /// No guard holds the run any more.
+    pub(crate) fn end(&self) {
+        self.lock().settle();
+    }
+
+    /// How long each guard held the run, until now.
+    pub(crate) fn times(&self) -> BTreeMap<&'static str, Duration> {
+        let state = self.lock();
+        let mut times = state.past.clone();
+        if let Some((by, _, since)) = &state.now {
+            *times.entry(by).or_default() += since.elapsed();
+        }
+        times
+    }
+
+    fn told(&self) -> Option<String> {
+        self.lock().now.as_ref().map(|(_, told, _)| told.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, SlowedState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SlowedState {
+    fn settle(&mut self) {
+        if let Some((by, _, since)) = self.now.take() {
+            *self.past.entry(by).or_default() += since.elapsed();
+        }
+    }
 }
 
 /// The counters of one table.
@@ -92,6 +150,22 @@ impl Progress {
         tables.iter().map(|table| table.read()).collect()
     }
 
+    /// Why nothing is read right now, in one sentence; `None` while nothing holds the run.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<String> {
+        self.slowed.told()
+    }
+
+    /// How long guards have held the run so far, all together.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.slowed.times().values().sum()
+    }
+
+    pub(crate) fn slowed(&self) -> Arc<Slowed> {
+        Arc::clone(&self.slowed)
+    }
+
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
     }
@@ -147,5 +221,26 @@ impl TableCounters {
             object_bytes: self.object_bytes.load(Relaxed),
             retries: self.retries.load(Relaxed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_guard_is_counted_for_itself() {
+        let progress = Progress::new();
+        let slowed = progress.slowed();
+        assert_eq!(progress.waits_for(), None);
+        slowed.begin("a", "a is high");
+        slowed.begin("a", "a is higher");
+        assert_eq!(progress.waits_for().as_deref(), Some("a is higher"));
+        slowed.begin("b", "b is high");
+        slowed.end();
+        assert_eq!(progress.waits_for(), None);
+        let times = slowed.times();
+        assert_eq!(times.keys().copied().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(progress.waited(), times.values().sum());
     }
 }

@@ -1,10 +1,14 @@
 //! What a run says of itself at its end. Plain data, serialised as it stands by `--output json`.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::chunk::{ChunkId, Totals};
+use crate::error::Error;
+use crate::export::pace::Pacer;
 use crate::snapshot::{Consistency, Snapshot};
 
 /// How an export ended, for all its tables.
@@ -13,6 +17,10 @@ use crate::snapshot::{Consistency, Snapshot};
 pub struct ExportReport {
     /// The run's id, as in `application_name` and the run record.
     pub run_id: String,
+    /// `complete` when every table is; `failed` when one failed; else `paused`.
+    pub state: EndState,
+    /// Why the run paused.
+    pub reason: Option<String>,
     /// Whether all rows of all tables stand under one snapshot.
     pub consistency: Consistency,
     /// The snapshot this run read under; `None` when every table was complete already.
@@ -24,6 +32,33 @@ pub struct ExportReport {
     /// From start to end.
     #[serde(rename = "wall_seconds", serialize_with = "seconds")]
     pub wall: Duration,
+    /// How long each guard let nothing be read; empty when none did.
+    #[serde(rename = "waited_seconds", serialize_with = "seconds_of_each")]
+    pub waited: BTreeMap<&'static str, Duration>,
+}
+
+/// How a run or one of its tables ended. The same command goes on from all but `complete`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndState {
+    /// Every chunk is committed, and `_SUCCESS` stands.
+    Complete,
+    /// Stopped by a policy or a guard.
+    Paused,
+    /// Stopped by an error.
+    Failed,
+}
+
+impl EndState {
+    /// The stable lower-case name, as it stands in JSON output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Paused => "paused",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// How one table ended.
@@ -32,17 +67,24 @@ pub struct ExportReport {
 pub struct TableReport {
     /// `schema.name`.
     pub table: String,
+    /// How it ended.
+    pub state: EndState,
+    /// Why it failed.
+    #[serde(serialize_with = "told")]
+    pub error: Option<Arc<Error>>,
     /// The dataset's root.
     pub root: String,
-    /// Where the consolidated manifest is.
+    /// Where the consolidated manifest is, once the table is complete.
     pub manifest: String,
     /// Whether it was complete before this run, which then did nothing.
     pub was_complete: bool,
     /// Consistency of this dataset alone.
     pub consistency: Consistency,
-    /// The epoch it was completed under.
+    /// The epoch of its newest writer.
     pub epoch: u64,
-    /// Totals over the whole dataset.
+    /// Chunks in its plan.
+    pub chunks_total: u64,
+    /// Totals over the whole dataset, as far as it is committed.
     pub totals: Totals,
     /// What this run alone did.
     pub this_run: Totals,
@@ -61,6 +103,56 @@ pub struct Retry {
     pub attempt: u32,
     /// What happened, without values.
     pub reason: String,
+}
+
+impl ExportReport {
+    /// The error of the first table that failed.
+    #[must_use]
+    pub fn first_error(&self) -> Option<&Arc<Error>> {
+        self.tables.iter().find_map(|table| table.error.as_ref())
+    }
+}
+
+/// A run that may not read now: it touched nothing.
+pub(super) fn paused_at_once(run_id: String, pacer: &Pacer, wall: Duration) -> ExportReport {
+    ExportReport {
+        run_id,
+        state: EndState::Paused,
+        reason: pacer.reason().map(str::to_owned),
+        consistency: Consistency::Snapshot,
+        snapshot: None,
+        tables: Vec::new(),
+        warnings: Vec::new(),
+        wall,
+        waited: pacer.slowed.times(),
+    }
+}
+
+/// Above all what a caller acts on; the chain as one line.
+fn told<S: Serializer>(error: &Option<Arc<Error>>, to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Told<'a> {
+        kind: &'static str,
+        message: String,
+        chunk: Option<ChunkId>,
+        advice: Option<&'a str>,
+        retryable: bool,
+    }
+    let told = error.as_ref().map(|error| Told {
+        kind: error.kind().as_str(),
+        message: crate::export::worker::one_line(error),
+        chunk: error.chunk(),
+        advice: error.advice(),
+        retryable: error.is_retryable(),
+    });
+    told.serialize(to)
+}
+
+fn seconds_of_each<S: Serializer>(
+    times: &BTreeMap<&'static str, Duration>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.collect_map(times.iter().map(|(by, time)| (by, time.as_secs_f64())))
 }
 
 pub(crate) fn seconds<S: serde::Serializer>(wall: &Duration, to: S) -> Result<S::Ok, S::Error> {

@@ -9,62 +9,76 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::committer::{CommitFailure, Committer, Event, Request};
+use crate::export::committer::{Committer, EVENTS_A_TABLE, Event, Request};
+use crate::export::pace::{Pacer, STOP_GRACE};
 use crate::export::prepare::{OpenedTable, pending_jobs};
 use crate::export::retry::wait_after;
-use crate::export::worker::{Failure, Work, one_line, work};
+use crate::export::table_run::TableRun;
+use crate::export::worker::{Work, one_line, work};
 use crate::options::ExportOptions;
 use crate::pg::{ConnectOptions, Keeper, catalog};
 
-/// How long running chunks may go on after a stop was asked for.
-const STOP_GRACE: Duration = Duration::from_secs(10);
 /// How long the last look at a table's definition may take, its tries included.
 const SCHEMA_CHECK_LIMIT: Duration = Duration::from_secs(60);
 /// How often the keeper's connection is asked whether it lives.
 const KEEPER_CHECK_INTERVAL: Duration = Duration::from_secs(15);
+/// How often the run looks whether its time is over.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the keeper may take to end its transaction.
+const RELEASE_LIMIT: Duration = Duration::from_secs(10);
 
 /// How the reading of a run's tables ended.
 pub(crate) struct Ended {
     pub(crate) committer: Committer,
     pub(crate) work: Arc<Work>,
+    /// An error is the whole run's; what failed a single table stands with it, in `work`.
     pub(crate) outcome: Result<()>,
 }
 
 /// Reads all pending chunks of the opened tables, and completes each table whose last one is
-/// committed.
+/// committed. Locks and snapshot are let go as soon as nothing needs them.
 ///
 /// Dropped: workers and committer are aborted; nothing half-done counts.
 pub(crate) async fn run_tables(
     source: &ConnectOptions,
-    keeper: &Keeper,
+    keeper: Keeper,
     run_id: &str,
     options: &ExportOptions,
     opened: Vec<OpenedTable>,
-    cancel: &CancellationToken,
+    control: Control<'_>,
 ) -> Ended {
     let jobs = pending_jobs(&opened);
     let (tables, logs): (Vec<_>, Vec<_>) = opened
         .into_iter()
         .map(|table| (table.work, table.log))
         .unzip();
+    let abandon = CancellationToken::new();
+    let mut chunks = vec![0; tables.len()];
+    for job in &jobs {
+        chunks[job.table] += 1;
+    }
+    let runs = chunks
+        .into_iter()
+        .map(|count| TableRun::new(count, &abandon));
     let work = Arc::new(Work {
         source: source.clone(),
         options: options.clone(),
         run_id: run_id.to_owned(),
         snapshot: keeper.snapshot().clone(),
+        runs: runs.collect(),
         tables,
         jobs,
         next_job: AtomicUsize::new(0),
         oversize: Arc::new(Semaphore::new(1)),
-        stop: CancellationToken::new(),
-        abandon: CancellationToken::new(),
+        pacer: Arc::clone(control.pacer),
+        abandon,
     });
-    let mut run = Run::start(Arc::clone(&work), Committer::new(logs));
-    run.drive(keeper, cancel).await;
+    let mut run = Run::start(Arc::clone(&work), Committer::new(logs), keeper);
+    run.drive(control.cancel).await;
     let (committer, outcome) = run.end().await;
     Ended {
         committer,
@@ -73,30 +87,50 @@ pub(crate) async fn run_tables(
     }
 }
 
+/// What can end a run before its work is done.
+#[derive(Clone, Copy)]
+pub(crate) struct Control<'a> {
+    pub(crate) pacer: &'a Arc<Pacer>,
+    pub(crate) cancel: &'a CancellationToken,
+}
+
 /// The moving parts of a run.
 struct Run {
     work: Arc<Work>,
-    workers: JoinSet<Result<(), Failure>>,
-    committer: JoinHandle<(Committer, Option<CommitFailure>)>,
+    workers: JoinSet<()>,
+    committer: JoinHandle<Committer>,
     /// Dropped when nothing more is to be committed.
     requests: Option<mpsc::Sender<Request>>,
     events: mpsc::Receiver<Event>,
-    /// Tables not completed yet.
-    open: usize,
-    /// The first failure; it decides how the run ends.
-    failure: Option<(Option<usize>, Error)>,
+    /// `None` once its locks and its snapshot are let go.
+    keeper: Option<Keeper>,
+    /// What each table still waits for.
+    tables: Vec<Stage>,
+    /// The first failure of the run as a whole; it decides how the run ends.
+    failure: Option<Error>,
+}
+
+/// How far a table has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Chunks are being read, or their commits are on the way.
+    Reading,
+    /// Its definition was found unchanged: nothing needs its lock any more.
+    Closing,
+    /// Complete, or failed.
+    Ended,
 }
 
 impl Run {
-    fn start(work: Arc<Work>, committer: Committer) -> Self {
-        let open = committer.tables().len();
+    fn start(work: Arc<Work>, committer: Committer, keeper: Keeper) -> Self {
+        let count = committer.tables().len();
         let worker_count = work.options.workers.get();
         let (requests, inbox) = mpsc::channel(2 * worker_count);
-        let (outbox, events) = mpsc::channel(2 * open.max(1));
+        let (outbox, events) = mpsc::channel(EVENTS_A_TABLE * count.max(1));
         // Tables whose chunks were all committed by an earlier run wait only for their end.
         for (table, log) in committer.tables().iter().enumerate() {
             if log.log.dataset().pending().next().is_none() {
-                // The channel holds two events a table.
+                // The channel holds all events of a table.
                 let _ = outbox.try_send(Event::AllCommitted { table });
             }
         }
@@ -111,84 +145,103 @@ impl Run {
             committer,
             requests: Some(requests),
             events,
-            open,
+            keeper: Some(keeper),
+            tables: vec![Stage::Reading; count],
             failure: None,
         }
     }
 
-    /// Runs until every table is complete, or something failed or the run was asked to stop, and
-    /// all workers have ended.
-    async fn drive(&mut self, keeper: &Keeper, cancel: &CancellationToken) {
+    /// Runs until every table that was read to its end is closed and all workers have ended.
+    async fn drive(&mut self, cancel: &CancellationToken) {
         let mut check = tokio::time::interval(KEEPER_CHECK_INTERVAL);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut asked = false;
+        let mut clock = tokio::time::interval(CLOCK_INTERVAL);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let pacer = Arc::clone(&self.work.pacer);
+        let requests = self.requests.clone();
+        let (mut asked, mut stopping) = (false, false);
         let grace = tokio::time::sleep(Duration::MAX / 2);
         tokio::pin!(grace);
-        while self.open > 0 && self.failure.is_none() || !self.workers.is_empty() {
+        while !self.workers.is_empty() || self.failure.is_none() && self.is_awaited() {
             tokio::select! {
                 () = cancel.cancelled(), if !asked => {
-                    asked = true;
-                    self.fail(None, Error::new(ErrorKind::Cancelled, "the run was asked to stop"));
-                    grace.as_mut().reset(tokio::time::Instant::now() + STOP_GRACE);
+                    (asked, stopping) = (true, true);
+                    self.fail(Error::new(ErrorKind::Cancelled, "the run was asked to stop"));
+                    grace.as_mut().reset(Instant::now() + STOP_GRACE);
                 }
-                () = &mut grace, if asked && !self.work.abandon.is_cancelled() => {
+                () = pacer.stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    grace.as_mut().reset(Instant::now() + pacer.grace());
+                }
+                () = &mut grace, if stopping && !self.work.abandon.is_cancelled() => {
                     self.work.abandon.cancel();
                 }
-                Some(ended) = self.workers.join_next() => self.worker_ended(ended),
-                event = self.events.recv(), if self.open > 0 => match event {
-                    Some(event) => self.committed(event, keeper, cancel).await,
-                    // The committer stopped early; `end` asks it why.
-                    None => {
-                        self.halt();
-                        self.open = 0;
-                    }
+                Some(ended) = self.workers.join_next() => if let Err(panic) = ended {
+                    let error = Error::new(ErrorKind::Internal, "a worker stopped unexpectedly");
+                    self.fail(error.with_source(panic));
+                    self.work.abandon.cancel();
                 },
-                _ = check.tick(), if self.failure.is_none() => {
-                    if let Err(error) = keeper.check().await {
-                        self.fail(None, error);
-                        self.work.abandon.cancel();
-                    }
+                Some(event) = self.events.recv() => self.happened(event, cancel).await,
+                _ = clock.tick(), if !stopping => pacer.check_clock(),
+                _ = check.tick(), if self.failure.is_none() => self.check_keeper().await,
+                // The committer stopped early; `end` asks it why.
+                () = committer_gone(&requests), if self.failure.is_none() => {
+                    self.fail(Error::new(ErrorKind::Internal, "the committer stopped early"));
+                    self.work.abandon.cancel();
                 }
             }
         }
+        self.let_all_go().await;
     }
 
-    fn worker_ended(&mut self, ended: Result<Result<(), Failure>, tokio::task::JoinError>) {
-        match ended {
-            Ok(Ok(())) => {}
-            Ok(Err(failure)) => {
-                self.fail(Some(failure.table), failure.error);
-                self.halt();
-            }
-            Err(panic) => {
-                let error = Error::new(ErrorKind::Internal, "a worker stopped unexpectedly");
-                self.fail(None, error.with_source(panic));
-                self.halt();
-            }
-        }
+    /// Whether a table still comes to its end without any worker.
+    fn is_awaited(&self) -> bool {
+        let tables = self.tables.iter().zip(&self.work.runs);
+        tables.into_iter().any(|(stage, run)| match stage {
+            Stage::Ended => false,
+            Stage::Closing => true,
+            Stage::Reading => run.is_read() || run.has_failed(),
+        })
     }
 
     /// Keeps the first failure, and lets no worker take a further chunk.
-    fn fail(&mut self, table: Option<usize>, error: Error) {
-        self.work.stop.cancel();
-        self.failure.get_or_insert((table, error));
+    fn fail(&mut self, error: Error) {
+        self.work.pacer.stop.cancel();
+        self.failure.get_or_insert(error);
     }
 
-    /// Drops what the workers are reading, too.
-    fn halt(&mut self) {
-        self.work.stop.cancel();
-        self.work.abandon.cancel();
+    async fn check_keeper(&mut self) {
+        if let Some(keeper) = &self.keeper
+            && let Err(error) = keeper.check().await
+        {
+            self.fail(error);
+            self.work.abandon.cancel();
+        }
     }
 
-    async fn committed(&mut self, event: Event, keeper: &Keeper, cancel: &CancellationToken) {
-        let table = match event {
-            Event::Completed => {
-                self.open -= 1;
-                return;
+    async fn happened(&mut self, event: Event, cancel: &CancellationToken) {
+        match event {
+            Event::AllCommitted { table } => self.close(table, cancel).await,
+            Event::Completed { table } => self.tables[table] = Stage::Ended,
+            Event::Failed { table, error } => {
+                if let Some(error) = error {
+                    self.work.runs[table].fail(error);
+                }
+                self.tables[table] = Stage::Ended;
+                let message = self.work.runs[table].told();
+                let table_name = &self.work.tables[table].schema.name;
+                tracing::error!(table = %table_name, error = message, "the table failed");
+                self.let_go(table).await;
             }
-            Event::AllCommitted { table } => table,
-        };
-        let check = tokio::time::timeout(SCHEMA_CHECK_LIMIT, self.check_end(table, keeper));
+        }
+    }
+
+    /// All chunks of a table are committed: checks its end, lets its locks go and has it closed.
+    async fn close(&mut self, table: usize, cancel: &CancellationToken) {
+        if self.work.runs[table].has_failed() {
+            return;
+        }
+        let check = tokio::time::timeout(SCHEMA_CHECK_LIMIT, self.check_end(table));
         let checked = tokio::select! {
             checked = check => checked,
             // The caller sees it too, and ends the run; the table is completed by the next one.
@@ -198,23 +251,64 @@ impl Run {
             let message = "the table's definition could not be read again in time";
             Err(Error::new(ErrorKind::Source, message))
         });
-        match checked {
+        let request = match checked {
             Ok(()) => {
-                if let Some(requests) = &self.requests {
-                    // A committer that has stopped closes `events` as well.
-                    let _ = requests.send(Request::Complete { table }).await;
-                }
+                self.tables[table] = Stage::Closing;
+                self.let_go(table).await;
+                Request::Complete { table }
             }
             Err(error) => {
-                self.fail(Some(table), error);
-                self.halt();
+                let run = &self.work.runs[table];
+                run.fail(error.with_table(self.work.tables[table].schema.name.to_string()));
+                let message = run.told();
+                Request::Fail { table, message }
             }
+        };
+        if let Some(requests) = &self.requests {
+            // A committer that has stopped is seen by `drive`.
+            let _ = requests.send(request).await;
+        }
+    }
+
+    /// A table needs its lock no more; when it was the last one, neither lock nor snapshot is
+    /// needed.
+    async fn let_go(&mut self, table: usize) {
+        if !self.tables.contains(&Stage::Reading) {
+            self.let_all_go().await;
+            return;
+        }
+        let name = &self.work.tables[table].schema.name;
+        if let Some(keeper) = &self.keeper
+            && let Err(error) = keeper.let_go(name).await
+        {
+            self.fail(error);
+            self.work.abandon.cancel();
+        }
+    }
+
+    /// The keeper has done its part: nothing that was read can be spoilt any more.
+    async fn let_all_go(&mut self) {
+        let Some(keeper) = self.keeper.take() else {
+            return;
+        };
+        // A connection that does not answer is closed instead, which lets go as well.
+        match tokio::time::timeout(RELEASE_LIMIT, keeper.release()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error = one_line(&error);
+                tracing::warn!(error, "the snapshot was let go by closing its connection");
+            }
+            Err(_) => tracing::warn!("the snapshot was let go by closing its connection"),
         }
     }
 
     /// What must hold when a table's last chunk is committed: the keeper held its lock all the
     /// time, and the definition is the one that was exported.
-    async fn check_end(&self, table: usize, keeper: &Keeper) -> Result<()> {
+    async fn check_end(&self, table: usize) -> Result<()> {
+        let Some(keeper) = &self.keeper else {
+            let message = "the snapshot was let go before the end of a table";
+            return Err(Error::new(ErrorKind::Internal, message));
+        };
         keeper.check().await?;
         let mut attempt = 1;
         loop {
@@ -254,28 +348,27 @@ impl Run {
     /// Waits for the committer, and writes the end of every unfinished table into its log.
     async fn end(mut self) -> (Committer, Result<()>) {
         self.requests = None;
-        let (mut committer, stopped) = match self.committer.await {
-            Ok(ended) => ended,
+        let mut committer = match self.committer.await {
+            Ok(committer) => committer,
             Err(panic) => {
                 let error = Error::new(ErrorKind::Internal, "the committer stopped unexpectedly");
                 return (Committer::new(Vec::new()), Err(error.with_source(panic)));
             }
         };
-        let failure = match stopped {
-            Some(CommitFailure { table, error }) => {
-                let error = error.with_table(committer.tables()[table].name.clone());
-                Some((Some(table), error))
-            }
-            None => self.failure,
-        };
-        match failure {
-            None => (committer, Ok(())),
-            Some((table, error)) => {
-                committer
-                    .close(table, error.kind(), &one_line(&error))
-                    .await;
-                (committer, Err(error))
-            }
+        if let Some(error) = self.failure {
+            committer.close(error.kind(), &one_line(&error)).await;
+            return (committer, Err(error));
         }
+        if let Some(reason) = self.work.pacer.reason() {
+            committer.close(ErrorKind::Cancelled, reason).await;
+        }
+        (committer, Ok(()))
+    }
+}
+
+async fn committer_gone(requests: &Option<mpsc::Sender<Request>>) {
+    match requests {
+        Some(requests) => requests.closed().await,
+        None => std::future::pending().await,
     }
 }

@@ -22,11 +22,13 @@ use crate::chunk::{Chunk, Plan};
 use crate::copy::{CopyDecoder, CopySummary};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::{Landed, Request};
+use crate::export::pace::Pacer;
 use crate::export::progress::TableCounters;
 use crate::export::report::Retry;
 use crate::export::retry::wait_after;
+use crate::export::table_run::TableRun;
 use crate::manifest::{ChunkEntry, ExceptionsEntry, Fence, ObjectEntry};
-use crate::mapping::{SelectAs, TableMapping};
+use crate::mapping::TableMapping;
 use crate::options::ExportOptions;
 use crate::pg::{ConnectOptions, Session, sql};
 use crate::snapshot::Snapshot;
@@ -54,9 +56,11 @@ pub(crate) struct Work {
     pub(crate) next_job: AtomicUsize,
     /// One permit: at most one worker at a time holds a row that is larger than its batch.
     pub(crate) oversize: Arc<Semaphore>,
-    /// Take no further chunk.
-    pub(crate) stop: CancellationToken,
-    /// Drop the running chunk.
+    /// How each table fares, as many as `tables`.
+    pub(crate) runs: Vec<TableRun>,
+    /// How fast chunks are read, and whether another may begin.
+    pub(crate) pacer: Arc<Pacer>,
+    /// Drop all running chunks.
     pub(crate) abandon: CancellationToken,
 }
 
@@ -79,48 +83,56 @@ pub(crate) struct Job {
     pub(crate) chunk: usize,
 }
 
-/// A worker's end before its work was done.
-pub(crate) struct Failure {
-    pub(crate) table: usize,
-    pub(crate) error: Error,
-}
-
-/// Works until no chunk is left, the run is stopped, or a chunk fails for good.
+/// Works until no chunk is left or none may begin any more. A chunk that fails for good fails its
+/// table alone.
 ///
 /// Dropped: the running COPY is cancelled and its upload is left to its own abort.
-pub(crate) async fn work(
-    work: Arc<Work>,
-    number: usize,
-    requests: mpsc::Sender<Request>,
-) -> Result<(), Failure> {
+pub(crate) async fn work(work: Arc<Work>, number: usize, requests: mpsc::Sender<Request>) {
     let mut connection = Connection::new(Arc::clone(&work), number);
-    while let Some(job) = work.take_job() {
-        let attempt = connection.read_with_retries(job).await;
-        let (entry, retries) = attempt.map_err(|error| work.blame(job, error))?;
-        let landed = Landed {
-            table: job.table,
-            entry,
-            retries,
-        };
-        if requests
-            .send(Request::Commit(Box::new(landed)))
-            .await
-            .is_err()
-        {
-            // The committer has stopped, and says why itself.
-            return Ok(());
+    while let Some(job) = work.take_job().await {
+        let run = &work.runs[job.table];
+        let is_sent = !run.enter() || connection.land(job, run, &requests).await;
+        // A committer that has stopped says why itself.
+        if !(is_sent && work.leave(job, &requests).await) {
+            return;
+        }
+        if work.has_more() {
+            work.pacer.rest().await;
         }
     }
-    Ok(())
 }
 
 impl Work {
-    fn take_job(&self) -> Option<Job> {
-        if self.stop.is_cancelled() {
-            return None;
+    /// The next chunk of a table that has not failed, when one may begin.
+    async fn take_job(&self) -> Option<Job> {
+        while self.has_more() && self.pacer.may_go_on().await {
+            let next = self.next_job.fetch_add(1, Ordering::Relaxed);
+            let job = self.jobs.get(next).copied()?;
+            if self.runs[job.table].has_failed() {
+                continue;
+            }
+            return self.pacer.count_chunk().then_some(job);
         }
-        let next = self.next_job.fetch_add(1, Ordering::Relaxed);
-        self.jobs.get(next).copied()
+        None
+    }
+
+    fn has_more(&self) -> bool {
+        self.next_job.load(Ordering::Relaxed) < self.jobs.len()
+    }
+
+    /// A chunk is over: the last one of a failed table lets its end be recorded. `false` when the
+    /// committer has stopped.
+    async fn leave(&self, job: Job, requests: &mpsc::Sender<Request>) -> bool {
+        let table = job.table;
+        let run = &self.runs[table];
+        if !run.leave() {
+            return true;
+        }
+        let message = run.told();
+        requests
+            .send(Request::Fail { table, message })
+            .await
+            .is_ok()
     }
 
     fn chunk(&self, job: Job) -> (&TableWork, &Chunk) {
@@ -128,15 +140,11 @@ impl Work {
         (table, &table.plan.chunks[job.chunk])
     }
 
-    fn blame(&self, job: Job, error: Error) -> Failure {
+    fn blame(&self, job: Job, error: Error) -> Error {
         let (table, chunk) = self.chunk(job);
-        let error = error
+        error
             .with_table(table.schema.name.to_string())
-            .with_chunk(chunk.id);
-        Failure {
-            table: job.table,
-            error,
-        }
+            .with_chunk(chunk.id)
     }
 }
 
@@ -145,6 +153,8 @@ struct Connection {
     work: Arc<Work>,
     number: usize,
     session: Option<Session>,
+    /// Of the table whose chunk it reads.
+    abandon: CancellationToken,
 }
 
 impl Connection {
@@ -153,7 +163,34 @@ impl Connection {
             work,
             number,
             session: None,
+            abandon: CancellationToken::new(),
         }
+    }
+
+    /// Reads a chunk and hands it to the committer; `false` when that has stopped.
+    async fn land(&mut self, job: Job, run: &TableRun, requests: &mpsc::Sender<Request>) -> bool {
+        self.abandon = run.abandon.clone();
+        let (entry, retries) = match self.read_with_retries(job).await {
+            Ok(read) => read,
+            Err(error) => {
+                // It may stand in the middle of a transaction, or of a COPY.
+                self.session = None;
+                // Whoever stopped it knows why.
+                if error.kind() != ErrorKind::Cancelled {
+                    run.fail(self.work.blame(job, error));
+                }
+                return true;
+            }
+        };
+        let table = job.table;
+        let landed = Landed {
+            table,
+            entry,
+            retries,
+        };
+        let sent = requests.send(Request::Commit(Box::new(landed))).await;
+        run.land();
+        sent.is_ok()
     }
 
     async fn read_with_retries(&mut self, job: Job) -> Result<(ChunkEntry, Vec<Retry>)> {
@@ -187,7 +224,8 @@ impl Connection {
     async fn wait(&self, attempt: u32) -> Result<()> {
         tokio::select! {
             () = tokio::time::sleep(wait_after(attempt, rand::random())) => Ok(()),
-            () = self.work.stop.cancelled() => Err(cancelled()),
+            () = self.work.pacer.stop.cancelled() => Err(cancelled()),
+            () = self.abandon.cancelled() => Err(cancelled()),
         }
     }
 
@@ -199,6 +237,7 @@ impl Connection {
         tried: &Tried,
     ) -> Result<ChunkEntry> {
         let work = Arc::clone(&self.work);
+        let abandon = self.abandon.clone();
         let started_at = Utc::now();
         let clock = Instant::now();
         let mut decoder = new_decoder(table, chunk, &work.options);
@@ -210,10 +249,10 @@ impl Connection {
         let reading = self.read(table, chunk, &mut decoder, &mut gathered, feed, tried);
         let read = tokio::select! {
             read = reading => read,
-            () = work.abandon.cancelled() => Err(cancelled()),
+            () = abandon.cancelled() => Err(cancelled()),
         };
         let written = self.second_stage(encoded).await?;
-        let (summary, object) = both(read, written)?;
+        let (summary, objects) = both(read, written)?;
         let exceptions = self
             .write_exceptions(table, chunk, &gathered, tried)
             .await?;
@@ -232,7 +271,7 @@ impl Connection {
             null_counts: summary.null_counts,
             exceptions,
             restated: summary.restated,
-            objects: object.into_iter().collect(),
+            objects,
             started_at,
             wall_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
             attempts: attempt,
@@ -256,22 +295,23 @@ impl Connection {
         let feeding = read::feed_all(gathered.batches(chunk.id, &table.schema.columns), feed);
         let fed = tokio::select! {
             fed = feeding => fed,
-            () = self.work.abandon.cancelled() => Err(cancelled()),
+            () = self.abandon.cancelled() => Err(cancelled()),
         };
         let written = self.second_stage(encoded).await??;
         fed?;
-        match written {
-            write::Written::Object(object) if object.rows == gathered.count() => {
-                Ok(Some(ExceptionsEntry {
-                    values: object.rows,
-                    object,
-                }))
-            }
-            _ => {
-                let message = "the object of the exceptions does not hold all of them";
-                Err(Error::new(ErrorKind::Internal, message))
-            }
-        }
+        let written = match written {
+            write::Written::Objects(mut objects) => objects.pop(),
+            _ => None,
+        };
+        let held = written.filter(|object| object.rows == gathered.count());
+        let object = held.ok_or_else(|| {
+            let message = "the object of the exceptions does not hold all of them";
+            Error::new(ErrorKind::Internal, message)
+        })?;
+        Ok(Some(ExceptionsEntry {
+            values: object.rows,
+            object,
+        }))
     }
 
     /// The second stage ends by itself: its channel is closed now, with or without an end mark.
@@ -281,7 +321,7 @@ impl Connection {
         mut encoded: JoinHandle<Result<write::Written>>,
     ) -> Result<Result<write::Written>> {
         let abandoned = async {
-            self.work.abandon.cancelled().await;
+            self.abandon.cancelled().await;
             tokio::time::sleep(ABORT_GRACE).await;
         };
         tokio::select! {
@@ -309,7 +349,7 @@ impl Connection {
         let select = sql::chunk_select(
             &table.plan,
             chunk,
-            &select_list(&table.schema, &table.mapping),
+            &sql::select_list(&table.schema, &table.mapping),
             self.work.options.filter.as_deref(),
         );
         let work = Arc::clone(&self.work);
@@ -324,6 +364,7 @@ impl Connection {
             oversize_bytes: OVERSIZE_BATCHES * work.options.batch_bytes,
             counters: &table.counters,
             tried,
+            throttle: &work.pacer.throttle,
             feed,
         };
         let summary = reading.run(session, &select, decoder, gathered).await?;
@@ -362,14 +403,6 @@ fn new_decoder(table: &TableWork, chunk: &Chunk, options: &ExportOptions) -> Cop
     decoder.with_row_key(column, &table.mapping)
 }
 
-/// The columns of a chunk's `SELECT`, as the mapping wants them sent.
-pub(crate) fn select_list(schema: &TableSchema, mapping: &TableMapping) -> Vec<sql::SelectColumn> {
-    let columns = schema.columns.iter().zip(&mapping.columns);
-    columns
-        .map(|(column, mapped)| sql::SelectColumn::of(column, mapped.select == SelectAs::Text))
-        .collect()
-}
-
 /// The leaves of a partitioned table are tables.
 fn leaf_kind(kind: RelationKind) -> RelationKind {
     match kind {
@@ -383,23 +416,23 @@ fn leaf_kind(kind: RelationKind) -> RelationKind {
 fn both(
     read: Result<CopySummary>,
     written: Result<write::Written>,
-) -> Result<(CopySummary, Option<ObjectEntry>)> {
+) -> Result<(CopySummary, Vec<ObjectEntry>)> {
     let written = written?;
     let summary = read?;
-    let object = match written {
-        write::Written::Object(object) => Some(object),
-        write::Written::Nothing => None,
+    let objects = match written {
+        write::Written::Objects(objects) => objects,
+        write::Written::Nothing => Vec::new(),
         write::Written::Aborted => {
             let message = "the object was abandoned though its rows were all read";
             return Err(Error::new(ErrorKind::Internal, message));
         }
     };
-    let encoded = object.as_ref().map_or(0, |object| object.rows);
+    let encoded: u64 = objects.iter().map(|object| object.rows).sum();
     if encoded != summary.rows {
         let message = format!("{} rows were received and {encoded} encoded", summary.rows);
         return Err(Error::new(ErrorKind::Internal, message));
     }
-    Ok((summary, object))
+    Ok((summary, objects))
 }
 
 fn cancelled() -> Error {

@@ -102,6 +102,12 @@ impl ParquetEncoder {
         self.writer.inner_mut().take()
     }
 
+    /// Bytes of the object so far, those of the open row group as far as they are known.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+
     /// Memory that the open row group and the chunks not yet taken occupy, in bytes; a guess.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {

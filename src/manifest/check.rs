@@ -256,10 +256,8 @@ fn is_above(relation: &PlannedRelation, below: &Bound, upper: &Bound) -> bool {
         [text] => text.parse::<i64>().ok(),
         _ => None,
     };
-    let is_integer = relation.key.as_ref().is_some_and(|key| {
-        let integers = ["pg_catalog.int2", "pg_catalog.int4", "pg_catalog.int8"];
-        matches!(key.columns.as_slice(), [only] if integers.contains(&only.type_name.as_str()))
-    });
+    let key = relation.key.as_ref();
+    let is_integer = key.is_some_and(|key| key.single_integer().is_some());
     match (integer(below), integer(upper)) {
         _ if !is_of_key(relation, upper) => false,
         (Some(below), Some(upper)) if is_integer => below < upper,

@@ -77,9 +77,13 @@ fn find_orphans(dataset: &Dataset, listed: Vec<ObjectInfo>) -> Vec<ObjectInfo> {
     listed.into_iter().filter(is_orphan).collect()
 }
 
-/// What lies in the root and, where the options make any, the exceptions' objects below it.
+/// What lies in the root and, where the options make any, in the folders of a hive layout and of
+/// exceptions below it.
 async fn list_objects(root: &Root, dataset: &Dataset) -> Result<Vec<ObjectInfo>> {
-    let mut listed = root.list().await?;
+    let mut listed = match dataset.config.hive {
+        Some(_) => root.list_readable().await?,
+        None => root.list().await?,
+    };
     if dataset.config.on_unrepresentable == OnUnrepresentable::Exceptions {
         listed.extend(list_exceptions(root).await?);
     }

@@ -9,6 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// How often guards look at the source.
 pub const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long guards may keep a run from reading before it pauses.
+pub const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(30 * 60);
+
 /// How fast and how long a run reads. What is not given does not limit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pace {
@@ -28,14 +31,18 @@ pub struct Pace {
 /// looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guards {
-    /// The most that a standby may lie behind; above it the run slows down.
+    /// The most that a standby may lie behind; above it nothing is read until it has caught up.
     pub max_replica_lag: Option<Duration>,
-    /// The most sessions, but the run's own, that may be active; above it the run slows down.
+    /// The most sessions, but the run's own, that may be active; above it nothing is
+    /// read until they are fewer.
     pub max_active_sessions: Option<u32>,
     /// The most WAL, in bytes, that replication slots may hold back; above it the run pauses.
     pub max_retained_wal: Option<u64>,
     /// How long the snapshot may hold vacuum back; then the run pauses and lets it go.
     pub max_snapshot_age: Option<Duration>,
+    /// How long the run may be kept from reading at one stretch; then it pauses, rather than to
+    /// hold a snapshot for nothing. Default [`DEFAULT_MAX_WAIT`].
+    pub max_wait: Duration,
     /// How often they are looked at. Default [`DEFAULT_CHECK_INTERVAL`].
     pub check_interval: Duration,
 }
@@ -47,6 +54,7 @@ impl Default for Guards {
             max_active_sessions: None,
             max_retained_wal: None,
             max_snapshot_age: None,
+            max_wait: DEFAULT_MAX_WAIT,
             check_interval: DEFAULT_CHECK_INTERVAL,
         }
     }

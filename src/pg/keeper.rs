@@ -17,7 +17,7 @@ use crate::pg::names::{Resolved, resolve};
 use crate::pg::session::{Session, column, pooled};
 use crate::pg::sql::quote_table;
 use crate::snapshot::Snapshot;
-use crate::table::{RelationKind, TableSchema};
+use crate::table::{RelationKind, TableName, TableSchema};
 
 /// Partitions in one LOCK TABLE statement.
 const LOCKS_A_STATEMENT: usize = 100;
@@ -116,6 +116,11 @@ impl Keeper {
                 .with_source(error)
                 .with_advice("start again: what was committed stays")),
         }
+    }
+
+    /// The table is read: its locks are needed no more. The snapshot stays.
+    pub(crate) async fn let_go(&self, _table: &TableName) -> Result<()> {
+        Ok(())
     }
 
     /// Ends the transaction, which frees locks and snapshot.

@@ -11,6 +11,7 @@ mod copy_stream;
 mod dsn;
 pub(crate) mod error;
 mod keeper;
+pub(crate) mod load;
 mod local_files;
 pub(crate) mod names;
 mod params;
@@ -24,4 +25,4 @@ mod value_text;
 
 pub use conninfo::ConnectOptions;
 pub(crate) use keeper::{Keeper, KeeperOptions};
-pub(crate) use session::Session;
+pub(crate) use session::{ServerIdentity, Session};

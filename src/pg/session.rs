@@ -56,7 +56,7 @@ pub(super) struct SessionFacts {
 
 impl ServerIdentity {
     /// Whether these are two servers, or one before and after a restart.
-    pub(super) fn is_other_server(&self, other: &Self) -> bool {
+    pub(crate) fn is_other_server(&self, other: &Self) -> bool {
         self.system_identifier != other.system_identifier
             || self.started_at != other.started_at
             || self.in_recovery != other.in_recovery

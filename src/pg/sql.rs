@@ -8,7 +8,8 @@ use std::fmt::Write;
 use chrono::DateTime;
 
 use crate::chunk::{Bound, Chunk, KeyColumn, Plan, PlannedRelation, Range, Window};
-use crate::table::{Column, TableName};
+use crate::mapping::{SelectAs, TableMapping};
+use crate::table::{Column, TableName, TableSchema};
 
 /// One column of a SELECT list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,20 @@ impl SelectColumn {
         // `IS NULL` is true of a composite of NULLs; this is not.
         format!("CASE pg_catalog.num_nulls({name}) WHEN 0 THEN pg_catalog.format('%s', {name}) END")
     }
+}
+
+/// The columns of a `SELECT`, as the mapping wants them sent.
+pub(crate) fn select_list(schema: &TableSchema, mapping: &TableMapping) -> Vec<SelectColumn> {
+    let columns = schema.columns.iter().zip(&mapping.columns);
+    columns
+        .map(|(column, mapped)| SelectColumn::of(column, mapped.select == SelectAs::Text))
+        .collect()
+}
+
+/// A SELECT list.
+pub(crate) fn select_items(columns: &[SelectColumn]) -> String {
+    let list: Vec<String> = columns.iter().map(select_item).collect();
+    list.join(", ")
 }
 
 /// `"name"`, with inner quotes doubled. A NUL cannot come from a catalog.
@@ -138,8 +153,8 @@ pub(crate) fn literal(columns: &[KeyColumn], bound: &Bound) -> String {
     }
 }
 
-/// Microseconds since 1970 as a literal of the time column's type. Plans keep to years of four
-/// digits, which every calendar holds.
+/// Microseconds since 1970 as a literal of the time column's type. Plans keep to the years 1 to
+/// 9999, and the first instant after them, which chrono would write with a sign.
 fn time_literal(columns: &[KeyColumn], micros: i64) -> String {
     let type_name = columns
         .first()
@@ -150,7 +165,8 @@ fn time_literal(columns: &[KeyColumn], micros: i64) -> String {
         _ => "%Y-%m-%d %H:%M:%S%.6f",
     };
     let time = DateTime::from_timestamp_micros(micros).unwrap_or_default();
-    format!("'{}'::{type_name}", time.format(format))
+    let text = time.format(format).to_string();
+    format!("'{}'::{type_name}", text.trim_start_matches('+'))
 }
 
 /// What keeps rows without a key out of a range that does not say so itself: an open one, and a
@@ -229,8 +245,7 @@ pub(crate) fn chunk_select(
     columns: &[SelectColumn],
     filter: Option<&str>,
 ) -> String {
-    let list: Vec<String> = columns.iter().map(select_item).collect();
-    let list = list.join(", ");
+    let list = select_items(columns);
     let selects = plan.relations_of(chunk).iter().map(|relation| {
         let conditions = conditions(relation, &chunk.range, filter);
         let mut sql = format!(

@@ -12,7 +12,8 @@ use crate::pg::Session;
 use crate::pg::session::column;
 use crate::pg::sql::{compared, from_clause, literal, quote_ident, where_clause, window_predicate};
 use crate::plan::growing::{Growing, probe_growing};
-use crate::plan::probe::{check_filter, limits_of, plan_table};
+use crate::plan::probe::{check_filter, plan_table};
+use crate::plan::size::limits;
 use crate::plan::split::{MAX_CHUNKS, too_many};
 use crate::table::{Relation, RelationKind, TableSchema};
 
@@ -386,7 +387,7 @@ fn row_bytes(relation: &Relation) -> u64 {
 }
 
 fn rows_per_chunk(relation: &Relation, options: &ExportOptions) -> u64 {
-    let limits = limits_of(options);
+    let limits = limits(relation, None, options);
     let by_bytes = limits.chunk_bytes / row_bytes(relation);
     limits.chunk_rows.min(by_bytes).max(1)
 }

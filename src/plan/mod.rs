@@ -5,9 +5,13 @@
 
 mod growing;
 mod increment;
+mod offset;
 mod probe;
 mod resume;
+mod size;
 mod split;
+mod task;
+mod time;
 mod trim;
 
 pub(crate) use increment::{plan_run, window_warnings};

@@ -11,9 +11,13 @@ use crate::options::{ChunkBy, ExportOptions};
 use crate::pg::Session;
 use crate::pg::session::column;
 use crate::pg::sql::{quote_ident, quote_table};
+use crate::plan::offset::plan_offset;
+use crate::plan::size::{limits, take_sample};
 use crate::plan::split::{
     KeyStats, Limits, MAX_CHUNKS, Size, chunks_wanted, split_ctid, split_key, too_many,
 };
+use crate::plan::task::RelationTask;
+use crate::plan::time::plan_time;
 use crate::table::{Relation, RelationKind, TableName, TableSchema};
 
 /// From here on, rows lie in the order of the key: a key range reads few pages more than once.
@@ -107,8 +111,27 @@ pub(crate) async fn plan_table(
         plan.relations.push(empty_parent(schema));
         push_chunks(&mut plan, vec![Range::Whole], Size { rows: 0, bytes: 0 })?;
     }
+    let sample = take_sample(session, schema, options).await?;
     for relation in &schema.relations {
-        let planned = plan_relation(session, schema.kind, relation, options, &mut plan).await;
+        let limits = limits(relation, sample, options);
+        let query = options.query.as_ref().map(|query| query.sql.clone());
+        let base = PlannedRelation {
+            query,
+            ..PlannedRelation::whole(relation.name.clone(), relation.oid, "")
+        };
+        let task = RelationTask {
+            session,
+            schema,
+            base: &base,
+            size: size_of(relation),
+            limits,
+            options,
+        };
+        let planned = match &options.chunk_by {
+            ChunkBy::Time { column, every } => plan_time(task, column, *every, &mut plan).await,
+            ChunkBy::Offset => plan_offset(task, &mut plan).await,
+            _ => plan_relation(session, schema.kind, relation, options, limits, &mut plan).await,
+        };
         planned.map_err(|error| error.with_table(schema.name.to_string()))?;
     }
     Ok(plan)
@@ -214,10 +237,10 @@ async fn plan_relation(
     kind: RelationKind,
     relation: &Relation,
     options: &ExportOptions,
+    limits: Limits,
     plan: &mut Plan,
 ) -> Result<()> {
     let size = size_of(relation);
-    let limits = limits_of(options);
     let candidates = match &options.chunk_by {
         ChunkBy::None | ChunkBy::Ctid | ChunkBy::Offset | ChunkBy::Time { .. } => Vec::new(),
         _ if kind == RelationKind::View => Vec::new(),
@@ -270,14 +293,6 @@ fn planned(relation: &Relation, choice: Choice, ranges: &[Range], wanted: u64) -
         }),
         reason,
         ..PlannedRelation::whole(relation.name.clone(), relation.oid, "")
-    }
-}
-
-/// What a chunk may hold.
-pub(crate) fn limits_of(options: &ExportOptions) -> Limits {
-    Limits {
-        chunk_rows: options.chunk_rows.unwrap_or(5_000_000),
-        chunk_bytes: options.chunk_bytes.unwrap_or(256 << 20),
     }
 }
 

@@ -128,7 +128,15 @@ fn go_on(
     let survives = |chunk: &Chunk| chunk.range.survives_snapshot();
     if known_snapshot.is_none() && !dataset.open_chunks().iter().all(survives) {
         return start(
-            "the earlier snapshot is gone, and ctid ranges mean other rows under another",
+            "the earlier snapshot is gone, and page and offset ranges mean other rows under another",
+        );
+    }
+    let is_pending =
+        |chunk: &Chunk| !dataset.committed.contains_key(&chunk.id) || lost.contains(&chunk.id);
+    let mut chunks = dataset.plan.chunks.iter();
+    if known_snapshot.is_none() && chunks.any(|chunk| chunk.is_unplaced() && is_pending(chunk)) {
+        return start(
+            "the earlier snapshot is gone, and rows that came since would lie in no folder",
         );
     }
     let mixed = kept().any(|entry| Some(entry.snapshot) != known_snapshot);

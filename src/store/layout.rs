@@ -171,7 +171,9 @@ fn range_text(range: &Range) -> String {
         Range::Time { lower, upper } => {
             let text = |micros: Option<i64>| {
                 let time = micros.and_then(chrono::DateTime::from_timestamp_micros)?;
-                Some(time.format("%Y%m%dt%H%M%S").to_string())
+                let text = time.format("%Y%m%dt%H%M%S").to_string();
+                // The year 10000, an end, has a sign.
+                Some(text.trim_start_matches('+').to_owned())
             };
             format!(
                 "time_{}_{}",

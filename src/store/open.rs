@@ -123,7 +123,9 @@ fn open_local(path: &FsPath, shown: &str, store_options: &[(String, String)]) ->
             Error::new(ErrorKind::Config, format!("cannot open {shown}"))
                 .with_source(config_cause(&cause))
         })?
-        .with_fsync(true);
+        .with_fsync(true)
+        // A hive folder whose last object is deleted would stay behind, empty.
+        .with_automatic_cleanup(true);
     let store: Arc<dyn ObjectStore> = Arc::new(store);
     Ok(Root {
         prober: Arc::clone(&store),

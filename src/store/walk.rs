@@ -5,6 +5,8 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+use object_store::path::Path;
+
 use super::layout::{OWN_DIR, log_key, parse_object_key};
 use super::{ObjectInfo, Root};
 use crate::error::{Error, ErrorKind, Result};
@@ -13,6 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 const MAX_DEPTH: usize = 4;
 /// Most folders that are looked into.
 const MAX_FOLDERS: usize = 10_000;
+/// Hive folders that are looked into for the objects of a lost dataset.
+const FOLDERS_PEEKED: usize = 3;
 /// Requests running at once.
 const CONCURRENCY: usize = 32;
 
@@ -88,7 +92,9 @@ impl Root {
         let is_lost = names
             .into_iter()
             .any(|name| parse_object_key(name).is_some());
+        let is_lost = is_lost || self.is_lost_in_folders(&listed.common_prefixes).await?;
         let folders = listed.common_prefixes.into_iter();
+        let folders = folders.filter(|folder| !is_lost || !is_hive_folder(folder));
         let folders = folders
             .filter(|folder| {
                 descend && folder.filename() != Some(OWN_DIR) && *folder != self.prefix
@@ -103,6 +109,29 @@ impl Root {
             folders,
         })
     }
+}
+
+impl Root {
+    /// Whether a dataset whose log is lost has its objects in hive folders: the first few tell.
+    async fn is_lost_in_folders(&self, folders: &[Path]) -> Result<bool> {
+        let hive = folders.iter().filter(|folder| is_hive_folder(folder));
+        for folder in hive.take(FOLDERS_PEEKED) {
+            let inner = Self {
+                prefix: folder.clone(),
+                ..self.clone()
+            };
+            let listed = inner.list().await?;
+            let is_part = |info: &ObjectInfo| parse_object_key(&info.key).is_some();
+            if listed.iter().any(is_part) && inner.head(&log_key(1)).await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn is_hive_folder(folder: &Path) -> bool {
+    folder.filename().is_some_and(|name| name.contains('='))
 }
 
 struct Look {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_schema::DataType;
 
 use super::exceptions::{Exceptions, HeldExceptions};
 use super::finding::{Finding, FindingKind, one_line};
@@ -63,6 +64,8 @@ struct ChunkCheck<'a> {
     findings: Vec<Finding>,
     /// The sums over the rows so far; `None` once they cannot be those of the whole chunk.
     sums: Option<RowSums>,
+    /// Microseconds of one unit of the key's numbers, where the chunk is one of time.
+    key_micros: i64,
     /// NULLs of each column by the footers; `None` where one does not say.
     footer_nulls: Vec<Option<u64>>,
     /// Whether every object's footer was read.
@@ -75,12 +78,15 @@ impl<'a> ChunkCheck<'a> {
             .mapping
             .as_ref()
             .map_or(0, |mapping| mapping.columns.len());
+        let key = key_column(subject, entry);
+        let micros = subject.mapping.as_ref().zip(key);
         Self {
             work,
             subject,
             entry,
             findings: Vec::new(),
-            sums: Some(RowSums::new(columns, key_column(subject, entry))),
+            key_micros: micros.map_or(1, |(mapping, key)| micros_of(mapping, key)),
+            sums: Some(RowSums::new(columns, key)),
             footer_nulls: vec![Some(0); columns],
             has_all_footers: true,
         }
@@ -263,7 +269,7 @@ impl<'a> ChunkCheck<'a> {
         }
         let key = self.sums.as_ref().and_then(|sums| sums.key);
         if let Some(statistics) = key.and_then(|(column, _)| footer.integers(column))
-            && !is_within(&self.entry.range, &statistics)
+            && !is_within(&self.entry.range, &statistics, self.key_micros)
         {
             self.found(
                 object,
@@ -402,7 +408,7 @@ impl<'a> ChunkCheck<'a> {
             self.found_of_chunk(FindingKind::RowCount, message);
         }
         if let Some((_, seen)) = &sums.key
-            && !is_within(&self.entry.range, seen)
+            && !is_within(&self.entry.range, seen, self.key_micros)
         {
             let message = "a key lies outside of the chunk's range";
             self.found_of_chunk(FindingKind::KeyRange, message);
@@ -410,20 +416,35 @@ impl<'a> ChunkCheck<'a> {
     }
 }
 
-/// The index of the key that bounds the chunk, where it was exported.
+/// The index of the key that bounds the chunk, where it was exported and its order is known
+/// without the server: that of integers and times.
 fn key_column(subject: &Subject, entry: &ChunkEntry) -> Option<usize> {
+    let mapping = subject.mapping.as_ref()?;
+    let relation = subject.relations.get(entry.relation_index as usize)?;
+    let key = relation.key.as_ref()?;
     match &entry.range {
-        Range::Key { .. } | Range::NullKey => {
-            let relation = subject.relations.get(entry.relation_index as usize)?;
-            column_index(subject.mapping.as_ref()?, relation.key.as_ref()?.single()?)
-        }
+        Range::Time { .. } => column_index(mapping, key.single()?),
+        Range::Key { .. } | Range::NullKey => column_index(mapping, key.single_integer()?),
         _ => None,
     }
 }
 
+/// Microseconds of one unit of a time column's stored numbers.
+fn micros_of(mapping: &TableMapping, column: usize) -> i64 {
+    match mapping.schema.field(column).data_type() {
+        DataType::Date32 => 86_400_000_000,
+        _ => 1,
+    }
+}
+
 /// Whether a range holds all keys of these statistics.
-fn is_within(range: &Range, keys: &IntegerStatistics) -> bool {
+fn is_within(range: &Range, keys: &IntegerStatistics, micros: i64) -> bool {
     match range {
+        // NULLs can be kept exceptions: infinite times, which lie in the open ranges.
+        Range::Time { lower, upper } => keys.bounds.is_none_or(|(min, max)| {
+            let (min, max) = (min.saturating_mul(micros), max.saturating_mul(micros));
+            lower.is_none_or(|lower| min >= lower) && upper.is_none_or(|upper| max < upper)
+        }),
         Range::Key { lower, upper } => {
             let integer = |bound: &Option<Bound>| match bound.as_ref()?.0.as_slice() {
                 [text] => text.parse::<i64>().ok(),

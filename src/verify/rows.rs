@@ -3,9 +3,9 @@
 //! Owns the sums and the encoding back into COPY tuples. It judges nothing.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int16Type, Int32Type, Int64Type};
+use arrow_array::types::{Date32Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 
 use super::rehash::Rehash;
 use crate::error::Result;
@@ -59,12 +59,16 @@ impl RowSums {
     }
 }
 
-/// The least and the greatest value of an integer array.
+/// The least and the greatest value of an array of integers, days or microseconds.
 fn integer_bounds(keys: &ArrayRef) -> Option<(i64, i64)> {
     match keys.data_type() {
         DataType::Int16 => bounds(keys.as_primitive::<Int16Type>()),
         DataType::Int32 => bounds(keys.as_primitive::<Int32Type>()),
         DataType::Int64 => bounds(keys.as_primitive::<Int64Type>()),
+        DataType::Date32 => bounds(keys.as_primitive::<Date32Type>()),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            bounds(keys.as_primitive::<TimestampMicrosecondType>())
+        }
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a scenario fails by panicking")]
 
+mod apart;
 mod catalog;
 mod cli;
 mod connect;
@@ -12,6 +13,7 @@ mod incremental;
 mod kill;
 mod layering;
 mod memory;
+mod pause;
 mod plan;
 mod race;
 mod readers;
@@ -19,7 +21,9 @@ mod refusals;
 mod resume;
 mod rig;
 mod scenario;
+mod sizes;
 mod snapshots;
+mod time;
 mod traps;
 mod type_readers;
 mod types;

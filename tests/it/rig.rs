@@ -8,6 +8,7 @@ mod dataset;
 mod process;
 mod root;
 mod rows;
+mod server;
 
 use std::ffi::OsStr;
 use std::process::Command;
@@ -19,6 +20,7 @@ pub(crate) use dataset::{Dataset, chunk_entries};
 pub(crate) use process::{Outcome, Running, run, start};
 pub(crate) use root::{Root, S3Root, TempRoot};
 pub(crate) use rows::{listed_objects, read_rows};
+pub(crate) use server::Server;
 use tokio::runtime::Runtime;
 
 /// A variable that `tests/run.sh` sets.

@@ -77,3 +77,14 @@ pub(crate) fn sorted_ids(root: &dyn Root, dataset: &str) -> Vec<i64> {
     ids.sort_unstable();
     ids
 }
+
+/// Verifies all below a root, and expects that all holds.
+#[track_caller]
+pub(crate) fn verify(root: &TempRoot) -> Value {
+    let mut command = rig::pgsluice();
+    command
+        .arg("verify")
+        .arg(root.path())
+        .args(["--output", "json"]);
+    rig::run(&mut command, LIMIT).expect_code(0).json()
+}

@@ -88,7 +88,8 @@ fn ddl_that_waits_for_the_export_does_not_make_it_hang() {
     let running = crate::rig::start(&mut command);
     let session = database.session();
     let copying = "SELECT count(*) FROM pg_stat_activity
-         WHERE application_name LIKE 'pgsluice%worker%' AND query LIKE 'COPY%' AND state = 'active'";
+         WHERE application_name LIKE 'pgsluice%worker%' AND query LIKE 'COPY%' AND state = 'active'
+           AND datname = current_database()";
     let seen = (0..2000).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(2));
         session.query_one_text(copying) != "0"
@@ -119,7 +120,8 @@ fn a_backend_that_is_terminated_mid_copy_is_made_good() {
     let running = crate::rig::start(&mut command);
     let session = database.session();
     let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-         WHERE application_name LIKE 'pgsluice%worker%' AND query LIKE 'COPY%' AND state = 'active'";
+         WHERE application_name LIKE 'pgsluice%worker%' AND query LIKE 'COPY%' AND state = 'active'
+           AND datname = current_database()";
     let mut terminated = false;
     for _ in 0..2000 {
         terminated = session.query_one_text(terminate) != "0";

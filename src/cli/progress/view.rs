@@ -27,6 +27,8 @@ pub(super) struct View {
     pub(super) tables: Vec<TableProgress>,
     /// As many as there are tables.
     pub(super) rates: Vec<Rate>,
+    /// Why nothing is read right now.
+    pub(super) waits_for: Option<String>,
 }
 
 /// Where a table stands.
@@ -74,6 +76,9 @@ impl View {
     /// What the headline can say: 0 always stays, a higher number is left out before a lower one.
     fn said(&self) -> Vec<(u8, String)> {
         let mut parts = vec![(0, self.doing().to_owned())];
+        if let Some(waits_for) = self.waits_for.as_ref().filter(|_| !self.stopping) {
+            parts.push((1, plain(waits_for)));
+        }
         let sums = self.sums();
         if sums.chunks_total > 0 {
             let done = sums.chunks_done + sums.chunks_skipped;
@@ -134,6 +139,7 @@ impl View {
         match self.phase {
             Phase::Done => "done",
             _ if self.stopping => "stopping",
+            _ if self.waits_for.is_some() => "waiting",
             Phase::Preparing => "taking the snapshot",
             Phase::Planning => "planning",
             Phase::Exporting => "exporting",

@@ -32,6 +32,8 @@ pub(super) fn fill(
     guards.max_retained_wal = wal.as_ref().map(size).transpose()?;
     let age = one("max-snapshot-age", &args.max_snapshot_age)?;
     guards.max_snapshot_age = age.as_ref().map(duration).transpose()?;
+    let wait = one("max-wait", &args.max_wait)?;
+    set(&mut guards.max_wait, wait, duration)?;
     let interval = one("check-interval", &args.check_interval)?;
     set(&mut guards.check_interval, interval, duration)
 }

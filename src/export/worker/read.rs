@@ -12,6 +12,7 @@ use super::exceptions::Gathered;
 use crate::copy::{CopyDecoder, CopySummary};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::progress::TableCounters;
+use crate::export::throttle::{CHARGE_BYTES, Throttle};
 use crate::pg::Session;
 
 /// Held by every batch that an oversize row went into.
@@ -32,6 +33,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) oversize_bytes: usize,
     pub(crate) counters: &'a TableCounters,
     pub(crate) tried: &'a Tried,
+    pub(crate) throttle: &'a Throttle,
     pub(crate) feed: mpsc::Sender<Feed>,
 }
 
@@ -47,7 +49,9 @@ impl Reading<'_> {
         gathered: &mut Gathered,
     ) -> Result<CopySummary> {
         let mut stream = session.copy_out(select).await?;
+        let mut uncharged = 0;
         while let Some(bytes) = stream.next().await? {
+            uncharged += bytes.len();
             let permit = self.permit_for(bytes.len()).await;
             decoder.push(&bytes)?;
             self.tried.received(self.counters, 0, bytes.len() as u64);
@@ -58,7 +62,12 @@ impl Reading<'_> {
             while decoder.is_batch_ready() {
                 self.send_batch(decoder, &None).await?;
             }
+            if uncharged >= CHARGE_BYTES {
+                // An unread socket stops the server.
+                self.throttle.charge(std::mem::take(&mut uncharged)).await;
+            }
         }
+        self.throttle.charge(uncharged).await;
         while self.send_batch(decoder, &None).await? {}
         gathered.add(decoder.take_exceptions())?;
         let summary = decoder.finish()?;

@@ -1,7 +1,8 @@
-//! Stage two of a worker: record batches in, one Parquet object out.
+//! Stage two of a worker: record batches in, Parquet objects out.
 //!
-//! Owns the object's life: begun with the first row, completed only after the fence was found
-//! open, counted only after its footer was read back. It knows no connection.
+//! Owns an object's life: begun with the first row, ended by the last or by the target size,
+//! completed only after the fence was found open, counted only after its footer was read back. It
+//! knows no connection.
 
 use std::sync::Arc;
 
@@ -24,18 +25,23 @@ const FOOTER_GUESS_BYTES: u64 = 64 << 10;
 
 /// How stage two ended.
 pub(crate) enum Written {
-    /// The object stands, whole.
-    Object(ObjectEntry),
+    /// The objects stand, whole, in the order of their rows.
+    Objects(Vec<ObjectEntry>),
     /// The chunk has no rows, and no object.
     Nothing,
     /// The feed was cut short; what had been uploaded was aborted.
     Aborted,
 }
 
-/// The making of one chunk's object.
+/// The making of one chunk's objects, one after another.
 pub(crate) struct ObjectTask {
     root: Root,
-    key: String,
+    chunk: Chunk,
+    epoch: u64,
+    /// Whether it is the object of the chunk's exceptions.
+    of_exceptions: bool,
+    /// Encoded bytes at which rows go on in another object.
+    target_bytes: u64,
     schema: SchemaRef,
     parquet: ParquetOptions,
     part_bytes: usize,
@@ -60,7 +66,10 @@ impl ObjectTask {
         metadata.extend(geo::file_metadata(&table.mapping));
         Ok(Self {
             root: table.root.clone(),
-            key: layout::object_key(chunk, table.epoch, 1),
+            chunk: chunk.clone(),
+            epoch: table.epoch,
+            of_exceptions: false,
+            target_bytes: work.options.target_object_bytes,
             schema: Arc::clone(&table.mapping.schema),
             parquet: ParquetOptions {
                 compression: work.options.compression,
@@ -69,7 +78,7 @@ impl ObjectTask {
                 metadata,
             },
             part_bytes: work.options.part_bytes,
-            always: chunk.id.0 == 0,
+            always: Some(chunk.id) == table.plan.schema_chunk(),
             fence: table.fence.clone(),
             counters: Arc::clone(&table.counters),
             tried,
@@ -85,7 +94,9 @@ impl ObjectTask {
     ) -> Result<Self> {
         let schema = exceptions::schema();
         let mut task = Self::new(work, table, chunk, tried)?;
-        task.key = layout::exceptions_key(chunk, table.epoch);
+        task.of_exceptions = true;
+        // They are bounded by memory already, and few readers look for a second one.
+        task.target_bytes = u64::MAX;
         task.parquet.sorted_by = schema.index_of("row").ok();
         task.parquet.metadata = describe(work, table, chunk)?;
         task.schema = schema;
@@ -94,15 +105,23 @@ impl ObjectTask {
 
     /// Encodes and uploads until the feed ends.
     ///
-    /// Dropped: the upload aborts itself, best effort.
+    /// Dropped, or cut short after its first objects: the open upload aborts itself, best effort,
+    /// and the objects before it are orphans, which another try writes over or the dataset's end
+    /// deletes.
     pub(crate) async fn run(self, mut feed: mpsc::Receiver<Feed>) -> Result<Written> {
         let mut object: Option<OpenObject> = None;
+        let mut done = Vec::new();
         loop {
             match feed.recv().await {
                 Some(Feed::Batch(batch, permit)) => {
-                    let open = self.opened(object.take())?;
-                    object = Some(self.write(open, &batch).await?);
+                    let open = self.opened(object.take(), &done)?;
+                    let open = self.write(open, &batch).await?;
                     drop(permit);
+                    if open.encoder.encoded_bytes() >= self.target_bytes {
+                        done.push(self.complete(open).await?);
+                    } else {
+                        object = Some(open);
+                    }
                 }
                 Some(Feed::End) => break,
                 None => {
@@ -113,21 +132,31 @@ impl ObjectTask {
                 }
             }
         }
-        if object.is_none() && !self.always {
+        if object.is_none() && done.is_empty() && !self.always {
             return Ok(Written::Nothing);
         }
-        let open = self.opened(object)?;
-        self.complete(open).await.map(Written::Object)
+        if object.is_some() || done.is_empty() {
+            let open = self.opened(object, &done)?;
+            done.push(self.complete(open).await?);
+        }
+        Ok(Written::Objects(done))
     }
 
-    fn opened(&self, object: Option<OpenObject>) -> Result<OpenObject> {
-        match object {
-            Some(open) => Ok(open),
-            None => Ok(OpenObject {
-                encoder: ParquetEncoder::new(Arc::clone(&self.schema), &self.parquet)?,
-                upload: self.root.upload(&self.key, self.part_bytes)?,
-            }),
+    /// The open object, or a new one behind those that are done.
+    fn opened(&self, object: Option<OpenObject>, done: &[ObjectEntry]) -> Result<OpenObject> {
+        if let Some(open) = object {
+            return Ok(open);
         }
+        let number = u32::try_from(done.len() + 1).unwrap_or(u32::MAX);
+        let key = match self.of_exceptions {
+            true => layout::exceptions_key(&self.chunk, self.epoch),
+            false => layout::object_key(&self.chunk, self.epoch, number),
+        };
+        Ok(OpenObject {
+            encoder: ParquetEncoder::new(Arc::clone(&self.schema), &self.parquet)?,
+            upload: self.root.upload(&key, self.part_bytes)?,
+            key,
+        })
     }
 
     async fn write(&self, mut open: OpenObject, batch: &RecordBatch) -> Result<OpenObject> {
@@ -144,6 +173,7 @@ impl ObjectTask {
 
     async fn complete(&self, open: OpenObject) -> Result<ObjectEntry> {
         let OpenObject {
+            key,
             encoder,
             mut upload,
         } = open;
@@ -160,12 +190,12 @@ impl ObjectTask {
         // The upload may have waited long for the store. A successor that found its orphans
         // before this one landed would leave it beside its own objects.
         if !self.fence.check().await? {
-            self.root.delete(&self.key).await?;
+            self.root.delete(&key).await?;
             return Err(fenced());
         }
-        self.check_footer(summary.bytes, summary.rows).await?;
+        self.check_footer(&key, summary.bytes, summary.rows).await?;
         Ok(ObjectEntry {
-            key: self.key.clone(),
+            key,
             bytes: summary.bytes,
             rows: summary.rows,
             sha256: summary.sha256.to_string(),
@@ -174,14 +204,13 @@ impl ObjectTask {
     }
 
     /// An object counts only when its footer, read back from the store, says what was written.
-    async fn check_footer(&self, bytes: u64, rows: u64) -> Result<()> {
+    async fn check_footer(&self, key: &str, bytes: u64, rows: u64) -> Result<()> {
         let wrong = |what: String| {
-            Error::new(ErrorKind::Storage, format!("object {} {what}", self.key))
-                .with_retryable(true)
+            Error::new(ErrorKind::Storage, format!("object {key} {what}")).with_retryable(true)
         };
         let mut wanted = FOOTER_GUESS_BYTES.min(bytes);
         loop {
-            let Some((stored, tail)) = self.root.get_tail(&self.key, wanted).await? else {
+            let Some((stored, tail)) = self.root.get_tail(key, wanted).await? else {
                 return Err(wrong("is not there after its upload".into()));
             };
             if stored.bytes != bytes {
@@ -209,6 +238,7 @@ fn fenced() -> Error {
 
 /// An object being written.
 struct OpenObject {
+    key: String,
     encoder: ParquetEncoder,
     upload: Upload,
 }

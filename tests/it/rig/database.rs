@@ -26,7 +26,8 @@ impl Database {
         Self::create_at(env(&format!("PGSLUICE_TEST_DSN_{major}")), name)
     }
 
-    fn create_at(server_dsn: String, name: &str) -> Self {
+    /// A database on a server that a test has to itself.
+    pub(crate) fn create_at(server_dsn: String, name: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         assert!(name.chars().all(plain) && name.len() <= 40, "{name:?}");

@@ -115,6 +115,11 @@ impl Running {
         self.signal("INT");
     }
 
+    /// SIGTERM, as service managers send it.
+    pub(crate) fn terminate(&mut self) {
+        self.signal("TERM");
+    }
+
     fn signal(&mut self, name: &str) {
         assert!(
             self.is_running(),

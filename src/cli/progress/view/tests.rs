@@ -25,6 +25,7 @@ fn view(tables: Vec<TableProgress>) -> View {
         elapsed: Duration::from_secs(42),
         total_rate: rate,
         rates: vec![rate; tables.len()],
+        waits_for: None,
         tables,
     }
 }
@@ -123,4 +124,17 @@ fn a_narrow_headline_keeps_how_far_and_how_long() {
         "exporting, 50%, 30.0k rows, 42s, 30s left"
     );
     assert_eq!(view.headline(Some(1)), "exporting, 50%");
+}
+
+#[test]
+fn a_run_that_is_held_says_by_what() {
+    let mut held = view(vec![table("public.a", 2, 5, 10, 20)]);
+    held.waits_for = Some("4 other sessions are active".into());
+    let said = held.headline(None);
+    assert!(
+        said.starts_with("waiting, 4 other sessions are active, "),
+        "{said}"
+    );
+    held.stopping = true;
+    assert!(held.headline(None).starts_with("stopping, "));
 }
