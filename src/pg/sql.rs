@@ -122,11 +122,16 @@ pub(crate) fn predicate(relation: &PlannedRelation, range: &Range) -> Option<Str
 
 /// A comparison of the key with a bound, by the operators of the key's own index.
 pub(crate) fn compared(columns: &[KeyColumn], op: &str, bound: &str) -> String {
-    let operator = match columns.first().map(|column| column.operators.as_str()) {
+    let operator = operator(columns, op);
+    format!("{} {operator} {bound}", key_expression(columns))
+}
+
+/// An operator of the key's own index, whatever the search path holds.
+pub(crate) fn operator(columns: &[KeyColumn], op: &str) -> String {
+    match columns.first().map(|column| column.operators.as_str()) {
         None | Some("pg_catalog") => op.to_owned(),
         Some(schema) => format!("OPERATOR({}.{op})", quote_ident(schema)),
-    };
-    format!("{} {operator} {bound}", key_expression(columns))
+    }
 }
 
 /// `"a"`, or `ROW("a", "b")`.

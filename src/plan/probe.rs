@@ -1,92 +1,79 @@
-//! Asking the server how a table should be cut: keys, indexes, statistics. It scans no rows:
-//! bounds come from an index's ends, the rest from the catalog.
+//! Planning a table: each of its relations is looked at, cut by the method that fits or was asked
+//! for, and told of in the plan.
 //!
-//! Owns the choice of method. The arithmetic is `split`'s.
+//! Owns the dispatch and the estimates of chunks. Candidates are `keys`' business, the choice is
+//! `choose`'s, bounds are `bounds`' and `split`'s.
 
-use tokio_postgres::Row;
-
-use crate::chunk::{Chunk, ChunkId, ChunkMethod, Key, KeyColumn, Plan, PlannedRelation, Range};
-use crate::error::{Error, ErrorKind, Result};
+use crate::chunk::{Chunk, ChunkId, ChunkMethod, Plan, PlannedRelation, Range};
+use crate::error::Result;
 use crate::options::{ChunkBy, ExportOptions};
 use crate::pg::Session;
-use crate::pg::session::column;
-use crate::pg::sql::{quote_ident, quote_table};
+use crate::plan::bounds::find_bounds;
+use crate::plan::choose::{Choice, Wish, choose_auto, choose_ctid, choose_key, choose_named};
+use crate::plan::filter::check_filter;
+use crate::plan::keys::{Candidate, IndexUse, probe_indexed, probe_named};
 use crate::plan::offset::plan_offset;
+use crate::plan::risks::{risks_of, without_identity};
 use crate::plan::size::{limits, take_sample};
 use crate::plan::split::{
-    KeyStats, Limits, MAX_CHUNKS, Size, chunks_wanted, split_ctid, split_key, too_many,
+    Limits, MAX_CHUNKS, Size, chunks_wanted, key_ranges, split_ctid, too_many,
 };
 use crate::plan::task::RelationTask;
 use crate::plan::time::plan_time;
-use crate::table::{Relation, RelationKind, TableName, TableSchema};
-
-/// From here on, rows lie in the order of the key: a key range reads few pages more than once.
-const HIGH_CORRELATION: f64 = 0.9;
+use crate::table::{Relation, RelationKind, TableSchema};
 
 /// A row's size where nothing is known of a table but its bytes.
 const GUESSED_ROW_BYTES: u64 = 64;
 
-/// Every integer column (domains resolved), whether a usable btree index leads with it, and
-/// what the statistics know of it. `pg_stats` shows only columns that the user may read.
-const KEYS_SQL: &str = "
-WITH RECURSIVE base(attnum, typid) AS (
-  SELECT a.attnum, a.atttypid FROM pg_catalog.pg_attribute a
-  WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
-  UNION ALL
-  SELECT b.attnum, t.typbasetype FROM base b
-  JOIN pg_catalog.pg_type t ON t.oid = b.typid WHERE t.typtype = 'd'
-), leads AS (
-  SELECT i.indkey[0] AS attnum, bool_or(i.indisprimary) AS is_primary,
-    bool_or(i.indisunique AND i.indnkeyatts = 1) AS is_unique
-  FROM pg_catalog.pg_index i
-  JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-  JOIN pg_catalog.pg_am m ON m.oid = c.relam AND m.amname = 'btree'
-  JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[0] AND o.opcdefault
-  WHERE i.indrelid = $1 AND i.indisvalid AND i.indisready AND i.indpred IS NULL
-  GROUP BY 1
-)
-SELECT a.attname::text,
-  NOT a.attnotnull OR EXISTS (SELECT FROM pg_catalog.pg_constraint k
-    WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated
-      AND k.conkey = ARRAY[a.attnum]),
-  l.attnum IS NOT NULL, coalesce(l.is_unique OR l.is_primary, false),
-  s.correlation::pg_catalog.float8, coalesce(s.null_frac, 0)::pg_catalog.float8,
-  coalesce(s.histogram_bounds::text::pg_catalog.int8[], '{}'),
-  coalesce(s.most_common_vals::text::pg_catalog.int8[], '{}'),
-  coalesce(s.most_common_freqs::pg_catalog.float8[], '{}'),
-  (SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname)
-   FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-   WHERE t.oid = b.typid)
-FROM base b
-JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
-LEFT JOIN leads l ON l.attnum = a.attnum
-LEFT JOIN pg_catalog.pg_stats s ON s.schemaname = $2 AND s.tablename = $3
-  AND s.attname = a.attname AND NOT s.inherited
-WHERE b.typid IN (20, 21, 23)
-ORDER BY a.attnum";
+/// What each relation of a table is planned with.
+pub(super) struct Context<'a> {
+    pub(super) session: &'a Session,
+    pub(super) schema: &'a TableSchema,
+    pub(super) options: &'a ExportOptions,
+    pub(super) relation: &'a Relation,
+    pub(super) size: Size,
+    pub(super) limits: Limits,
+}
 
-/// An integer column that could bound chunks.
+/// A relation, cut: what the plan says of it, and its chunks in order.
+pub(super) struct Cut {
+    pub(super) relation: PlannedRelation,
+    pub(super) pieces: Vec<Piece>,
+}
+
+/// A chunk to be.
 #[derive(Debug, Clone, PartialEq)]
-struct Candidate {
-    stats: KeyStats,
-    type_name: String,
-    has_index: bool,
-    is_unique: bool,
-    correlation: Option<f64>,
+pub(super) struct Piece {
+    pub(super) range: Range,
+    /// The folder of its objects below the dataset's root.
+    pub(super) folder: Option<String>,
+    /// Its share of the relation's rows and bytes; a guess.
+    pub(super) share: f64,
 }
 
-impl Candidate {
-    fn is_correlated(&self) -> bool {
-        self.correlation
-            .is_some_and(|correlation| correlation.abs() >= HIGH_CORRELATION)
+impl Piece {
+    /// Pieces of equal shares, but for rows without a key.
+    pub(super) fn even(ranges: Vec<Range>, null_frac: f64) -> Vec<Self> {
+        let nulls = ranges
+            .iter()
+            .filter(|range| **range == Range::NullKey)
+            .count();
+        let null_frac = if nulls > 0 {
+            null_frac.clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        let keyed = (ranges.len() - nulls).max(1) as f64;
+        let piece = |range| Self {
+            share: match range {
+                Range::NullKey => null_frac,
+                _ => (1.0 - null_frac) / keyed,
+            },
+            range,
+            folder: None,
+        };
+        ranges.into_iter().map(piece).collect()
     }
-}
-
-/// How a relation will be cut, and why.
-struct Choice {
-    method: ChunkMethod,
-    candidate: Option<Candidate>,
-    reason: String,
 }
 
 /// Plans one table: for each of its relations a method and ranges. A filter is checked first.
@@ -95,9 +82,9 @@ struct Choice {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] for a key that does not exist or is no integer, for too many chunks, or
-/// for a filter that is not one boolean expression;
-/// [`ErrorKind::Unsupported`] where ctid ranges were asked for and cannot be scanned.
+/// [`ErrorKind::Config`] for a key that does not exist or cannot be ordered, for too many chunks,
+/// or for a filter that is not one boolean expression; [`ErrorKind::Unsupported`] where ctid
+/// ranges were asked for and cannot be scanned, or a key's collation is not deterministic.
 pub(crate) async fn plan_table(
     session: &Session,
     schema: &TableSchema,
@@ -108,331 +95,187 @@ pub(crate) async fn plan_table(
     }
     let mut plan = Plan::default();
     if schema.relations.is_empty() {
-        plan.relations.push(empty_parent(schema));
-        push_chunks(&mut plan, vec![Range::Whole], Size { rows: 0, bytes: 0 })?;
+        let empty = Size { rows: 0, bytes: 0 };
+        push_cut(&mut plan, empty_parent(schema), empty)?;
     }
     let sample = take_sample(session, schema, options).await?;
+    let without_identity = without_identity(session, schema).await?;
     for relation in &schema.relations {
-        let limits = limits(relation, sample, options);
-        let query = options.query.as_ref().map(|query| query.sql.clone());
-        let base = PlannedRelation {
-            query,
-            ..PlannedRelation::whole(relation.name.clone(), relation.oid, "")
-        };
-        let task = RelationTask {
+        let context = Context {
             session,
             schema,
-            base: &base,
-            size: size_of(relation),
-            limits,
             options,
+            relation,
+            size: size_of(relation),
+            limits: limits(relation, sample, options),
         };
-        let planned = match &options.chunk_by {
-            ChunkBy::Time { column, every } => plan_time(task, column, *every, &mut plan).await,
-            ChunkBy::Offset => plan_offset(task, &mut plan).await,
-            _ => plan_relation(session, schema.kind, relation, options, limits, &mut plan).await,
-        };
+        let planned = context.plan(&mut plan).await;
         planned.map_err(|error| error.with_table(schema.name.to_string()))?;
+        if let Some(planned) = plan.relations.last_mut()
+            && without_identity.contains(&relation.oid)
+        {
+            planned.risks.push(
+                "it has neither a primary key nor a replica identity: change data capture could \
+                 not follow its updates and deletes"
+                    .to_owned(),
+            );
+        }
     }
     Ok(plan)
 }
 
-/// Functions whose value differs from one chunk's transaction to the next.
-const MOVING_CALLS: [&str; 10] = [
-    "now",
-    "clock_timestamp",
-    "statement_timestamp",
-    "transaction_timestamp",
-    "timeofday",
-    "random",
-    "random_normal",
-    "gen_random_uuid",
-    "uuidv4",
-    "uuidv7",
-];
-/// The same, as words of SQL that take no parentheses.
-const MOVING_WORDS: [&str; 5] = [
-    "current_timestamp",
-    "current_date",
-    "current_time",
-    "localtime",
-    "localtimestamp",
-];
-
-/// Literals that the server reads by its clock.
-const MOVING_LITERALS: [&str; 4] = ["'now'", "'today'", "'tomorrow'", "'yesterday'"];
-
-/// Every chunk, and every run that resumes, has a transaction and so a clock of its own. Finds
-/// what people write; a function that hides a clock is not found.
-fn refuse_moving(filter: &str) -> Result<()> {
-    let Some(word) = moving_word(filter) else {
-        return Ok(());
-    };
-    Err(Error::new(
-        ErrorKind::Config,
-        format!("--where uses {word}, which differs from chunk to chunk"),
-    )
-    .with_advice(
-        "give a literal instead, such as timestamptz '2026-01-31 00:00+00'; where 'now' or its \
-         like is meant as plain text, write $$now$$",
-    ))
-}
-
-fn moving_word(filter: &str) -> Option<String> {
-    let filter = filter.to_ascii_lowercase();
-    let literal = MOVING_LITERALS
-        .iter()
-        .find(|literal| filter.contains(**literal));
-    if let Some(literal) = literal {
-        return Some((*literal).to_owned());
-    }
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mut rest = filter.as_str();
-    while let Some(start) = rest.find(is_word) {
-        let from = &rest[start..];
-        let end = from.find(|c| !is_word(c)).unwrap_or(from.len());
-        let (word, after) = from.split_at(end);
-        let is_call = after.trim_start().starts_with('(');
-        if MOVING_WORDS.contains(&word) || (is_call && MOVING_CALLS.contains(&word)) {
-            return Some(word.to_owned());
+impl Context<'_> {
+    /// The relation or query, without a method.
+    fn base(&self) -> PlannedRelation {
+        let query = self.options.query.as_ref();
+        PlannedRelation {
+            query: query.map(|query| query.sql.clone()),
+            ..PlannedRelation::whole(self.relation.name.clone(), self.relation.oid, "")
         }
-        rest = after;
     }
-    None
-}
 
-/// Makes sure that a filter is one boolean expression over the table, before anything is read.
-///
-/// `CASE WHEN … THEN` leaves no room for what parentheses would let through, such as
-/// `true) OR (true`. Nothing is executed.
-///
-/// # Errors
-///
-/// Mostly [`ErrorKind::Config`], with the server's message beneath. The transaction is then over.
-pub(crate) async fn check_filter(session: &Session, table: &TableName, filter: &str) -> Result<()> {
-    refuse_moving(filter)?;
-    let sql = format!(
-        "EXPLAIN SELECT FROM ONLY {} WHERE CASE WHEN\n{filter}\nTHEN true END",
-        quote_table(table)
-    );
-    let what = "the filter cannot be used";
-    session
-        .query(what, &sql, &[])
-        .await
-        .map(|_| ())
-        .map_err(|error| {
-            error.with_table(table.to_string()).with_advice(
-            "--where takes one boolean SQL expression; names outside pg_catalog need their schema",
-        )
-        })
+    /// Appends the relation and its chunks to the plan.
+    async fn plan(&self, plan: &mut Plan) -> Result<()> {
+        let base = self.base();
+        let task = RelationTask {
+            session: self.session,
+            schema: self.schema,
+            base: &base,
+            size: self.size,
+            limits: self.limits,
+            options: self.options,
+        };
+        match &self.options.chunk_by {
+            ChunkBy::Time { column, every } => plan_time(task, column, *every, plan).await,
+            ChunkBy::Offset => plan_offset(task, plan).await,
+            ChunkBy::Ctid => {
+                let choice = choose_ctid(self.schema.kind, self.relation)?;
+                push_cut(plan, cut_by(self, choice).await?, self.size)
+            }
+            ChunkBy::None => {
+                let choice = Choice::whole("one chunk was asked for");
+                push_cut(plan, cut_by(self, choice).await?, self.size)
+            }
+            ChunkBy::Auto | ChunkBy::Key(_) => {
+                let choice = choose(self).await?;
+                push_cut(plan, cut_by(self, choice).await?, self.size)
+            }
+        }
+    }
 }
 
 /// A partitioned table without partitions: reading it with ONLY yields no rows, and the schema.
-fn empty_parent(schema: &TableSchema) -> PlannedRelation {
-    PlannedRelation::whole(schema.name.clone(), schema.oid, "it has no partitions")
+fn empty_parent(schema: &TableSchema) -> Cut {
+    Cut {
+        relation: PlannedRelation::whole(schema.name.clone(), schema.oid, "it has no partitions"),
+        pieces: Piece::even(vec![Range::Whole], 0.0),
+    }
 }
 
-async fn plan_relation(
-    session: &Session,
-    kind: RelationKind,
-    relation: &Relation,
-    options: &ExportOptions,
-    limits: Limits,
-    plan: &mut Plan,
-) -> Result<()> {
-    let size = size_of(relation);
-    let candidates = match &options.chunk_by {
-        ChunkBy::None | ChunkBy::Ctid | ChunkBy::Offset | ChunkBy::Time { .. } => Vec::new(),
-        _ if kind == RelationKind::View => Vec::new(),
-        _ => probe_keys(session, relation).await?,
+/// The choice among the keys that the server knows of.
+async fn choose(context: &Context<'_>) -> Result<Choice> {
+    let (session, relation) = (context.session, context.relation);
+    let kind = context.schema.kind;
+    if let ChunkBy::Key(names) = &context.options.chunk_by
+        && !names.is_empty()
+    {
+        let named = probe_named(session, kind, relation, names).await?;
+        return Ok(choose_named(named));
+    }
+    if matches!(kind, RelationKind::View | RelationKind::Query) {
+        return Ok(Choice::whole("it has neither pages nor statistics"));
+    }
+    let candidates = probe_indexed(session, relation).await?;
+    let wish = Wish {
+        size: context.size,
+        wanted: chunks_wanted(context.size, context.limits)?,
+        is_pausable: context.options.is_pausable(),
     };
-    let mut choice = choose(kind, relation, &options.chunk_by, candidates)?;
+    match &context.options.chunk_by {
+        ChunkBy::Key(_) => choose_key(relation, candidates, wish),
+        _ => Ok(choose_auto(relation, candidates, wish)),
+    }
+}
+
+/// Cuts by a choice that was made.
+async fn cut_by(context: &Context<'_>, mut choice: Choice) -> Result<Cut> {
+    let (relation, size, limits) = (context.relation, context.size, context.limits);
     let wanted = chunks_wanted(size, limits)?;
-    let ranges = match (&mut choice.candidate, choice.method) {
+    let ranges = match (&choice.candidate, choice.method) {
         _ if wanted == 1 || choice.method == ChunkMethod::Whole => vec![Range::Whole],
         (Some(candidate), ChunkMethod::Key) => {
-            probe_bounds(session, relation, candidate).await?;
-            split_key(&candidate.stats, size, limits)?
+            let found = find_bounds(context.session, relation, candidate, size, wanted).await?;
+            choice.reason = format!("{}; {}", choice.reason, found.how);
+            key_ranges(&found.bounds, candidate.key.is_nullable())
         }
         _ => split_ctid(relation.heap_pages, size, limits)?,
     };
-    plan.relations
-        .push(planned(relation, choice, &ranges, wanted));
-    push_chunks(plan, ranges, size)
+    let null_frac = choice.candidate.as_ref();
+    let null_frac = null_frac.map_or(0.0, |key| key.statistics.null_frac);
+    Ok(Cut {
+        relation: planned(context, choice, &ranges, wanted),
+        pieces: Piece::even(ranges, null_frac),
+    })
 }
 
 /// What the plan says of a relation once its ranges are known.
-fn planned(relation: &Relation, choice: Choice, ranges: &[Range], wanted: u64) -> PlannedRelation {
+fn planned(
+    context: &Context<'_>,
+    choice: Choice,
+    ranges: &[Range],
+    wanted: u64,
+) -> PlannedRelation {
     let is_whole = ranges == [Range::Whole];
+    let (kind, relation) = (context.schema.kind, context.relation);
+    let risks = match is_whole {
+        true => risks_of(
+            &Choice::whole(""),
+            relation,
+            kind,
+            context.size,
+            context.limits,
+        ),
+        false => risks_of(&choice, relation, kind, context.size, context.limits),
+    };
     let reason = match (is_whole, choice.method) {
         (true, ChunkMethod::Key | ChunkMethod::Ctid) if wanted == 1 => {
             "it fits into one chunk".to_owned()
         }
-        (true, ChunkMethod::Key) => format!("{}; but no bounds to cut at are known", choice.reason),
+        (true, ChunkMethod::Key) => format!("{}, which has no two values", choice.reason),
         _ => choice.reason,
     };
-    let method = if is_whole {
-        ChunkMethod::Whole
-    } else {
-        choice.method
+    let method = match is_whole {
+        true => ChunkMethod::Whole,
+        false => choice.method,
     };
+    let is_ordered = |key: &Candidate| key.index == IndexUse::Ordered && key.is_correlated();
     let candidate = choice.candidate.filter(|_| method == ChunkMethod::Key);
     PlannedRelation {
         method,
-        ordered: candidate
-            .as_ref()
-            .is_some_and(|key| key.has_index && key.is_correlated()),
-        key: candidate.map(|key| Key {
-            columns: vec![KeyColumn {
-                name: key.stats.column,
-                type_name: key.type_name,
-                operators: "pg_catalog".to_owned(),
-                collation: None,
-                is_nullable: key.stats.is_nullable,
-            }],
-        }),
+        ordered: candidate.as_ref().is_some_and(is_ordered),
+        key: candidate.map(|candidate| candidate.key),
         reason,
-        ..PlannedRelation::whole(relation.name.clone(), relation.oid, "")
+        risks,
+        ..context.base()
     }
 }
 
-/// The rule: a well-correlated indexed key; else pages; else the best indexed key; else whole.
-fn choose(
-    kind: RelationKind,
-    relation: &Relation,
-    chunk_by: &ChunkBy,
-    candidates: Vec<Candidate>,
-) -> Result<Choice> {
-    let whole = |reason: &str| {
-        let reason = reason.to_owned();
-        Ok(Choice {
-            method: ChunkMethod::Whole,
-            candidate: None,
-            reason,
-        })
-    };
-    let ctid = |reason: &str| {
-        let reason = reason.to_owned();
-        Ok(Choice {
-            method: ChunkMethod::Ctid,
-            candidate: None,
-            reason,
-        })
-    };
-    match chunk_by {
-        ChunkBy::None => whole("one chunk was asked for"),
-        ChunkBy::Ctid if relation.has_ctid => ctid("page ranges were asked for"),
-        ChunkBy::Ctid => Err(no_ctid(kind)),
-        _ if kind == RelationKind::View => whole("a view has neither pages nor statistics"),
-        ChunkBy::Offset | ChunkBy::Time { .. } => Err(Error::new(
-            ErrorKind::Unsupported,
-            "this way of cutting is not there yet",
-        )),
-        ChunkBy::Key(names) if !names.is_empty() => named_key(relation, &names[0], candidates),
-        ChunkBy::Key(_) => match best_of(candidates) {
-            Some(key) => Ok(by_key(key)),
-            None => Err(Error::new(
-                ErrorKind::Config,
-                format!(
-                    "{} has no integer column that a btree index leads with",
-                    relation.name
-                ),
-            )
-            .with_advice("leave --chunk-by out, or name a column: --chunk-by key:COLUMN")),
-        },
-        ChunkBy::Auto => match best_of(candidates) {
-            Some(key) if key.is_correlated() => Ok(by_key(key)),
-            _ if relation.has_ctid => ctid("no integer key lies in the order of the pages"),
-            Some(key) => Ok(by_key(key)),
-            None => whole("it has no integer key with an index, and no page ranges can be scanned"),
-        },
-    }
-}
-
-fn no_ctid(kind: RelationKind) -> Error {
-    let why = match kind {
-        RelationKind::View | RelationKind::MaterializedView => "a view has no page ranges",
-        _ => "page ranges need a heap table and PostgreSQL 14 or later",
-    };
-    Error::new(ErrorKind::Unsupported, format!("--chunk-by ctid: {why}"))
-        .with_advice("use --chunk-by key or auto")
-}
-
-fn by_key(key: Candidate) -> Choice {
-    let column = &key.stats.column;
-    let reason = match key.correlation {
-        Some(correlation) => format!(
-            "integer key {column:?} leads an index, and its correlation is {correlation:.2}"
-        ),
-        None => format!("integer key {column:?} leads an index"),
-    };
-    Choice {
-        method: ChunkMethod::Key,
-        candidate: Some(key),
-        reason,
-    }
-}
-
-/// A key that a person named: it need not have an index, but that is said.
-fn named_key(relation: &Relation, name: &str, candidates: Vec<Candidate>) -> Result<Choice> {
-    let columns: Vec<String> = candidates
-        .iter()
-        .map(|key| format!("{:?}", key.stats.column))
-        .collect();
-    match candidates.into_iter().find(|key| key.stats.column == name) {
-        Some(key) if key.has_index => Ok(by_key(key)),
-        Some(key) => Ok(Choice {
-            method: ChunkMethod::Key,
-            reason: format!(
-                "key {name:?} was asked for; no index leads with it, so every chunk reads the whole table"
-            ),
-            candidate: Some(key),
-        }),
-        None => {
-            let message = format!(
-                "--chunk-by key:{name}: no integer column of {}",
-                relation.name
-            );
-            let error = Error::new(ErrorKind::Config, message);
-            Err(match columns.is_empty() {
-                true => error.with_advice("it has no integer column; leave --chunk-by out"),
-                false => error.with_advice(format!("its integer columns: {}", columns.join(", "))),
-            })
-        }
-    }
-}
-
-/// The best indexed key: correlated before not, unique before not, never NULL before nullable,
-/// then the first column.
-fn best_of(candidates: Vec<Candidate>) -> Option<Candidate> {
-    let rank = |key: &Candidate| (!key.is_correlated(), !key.is_unique, key.stats.is_nullable);
-    candidates
-        .into_iter()
-        .filter(|key| key.has_index)
-        .min_by_key(rank)
-}
-
-/// Appends a relation's ranges; each is thought to hold an equal share.
-fn push_chunks(plan: &mut Plan, ranges: Vec<Range>, size: Size) -> Result<()> {
-    // `too_many` stops this long before u32 ends.
-    let relation = (plan.relations.len() - 1) as u32;
-    let total = (plan.chunks.len() + ranges.len()) as u64;
+/// Appends a relation and its chunks.
+fn push_cut(plan: &mut Plan, cut: Cut, size: Size) -> Result<()> {
+    let total = (plan.chunks.len() + cut.pieces.len()) as u64;
     if total > MAX_CHUNKS {
         return Err(too_many(total));
     }
-    let keyed = ranges
-        .iter()
-        .filter(|range| !matches!(range, Range::NullKey))
-        .count();
-    let keyed = (keyed as u64).max(1);
-    for range in ranges {
-        let is_null = matches!(range, Range::NullKey);
-        let share = |of: u64| if is_null { 0 } else { of / keyed };
+    // `too_many` stops this long before u32 ends.
+    let relation = plan.relations.len() as u32;
+    plan.relations.push(cut.relation);
+    for piece in cut.pieces {
+        let share = |of: u64| (of as f64 * piece.share).round() as u64;
         plan.chunks.push(Chunk {
             id: ChunkId(plan.chunks.len() as u32),
             relation,
-            range,
-            folder: None,
+            range: piece.range,
+            folder: piece.folder,
             estimated_rows: share(size.rows),
             estimated_bytes: share(size.bytes),
         });
@@ -446,64 +289,6 @@ fn size_of(relation: &Relation) -> Size {
         rows: relation.estimated_rows.unwrap_or(guessed),
         bytes: relation.table_bytes,
     }
-}
-
-async fn probe_keys(session: &Session, relation: &Relation) -> Result<Vec<Candidate>> {
-    let what = "the statistics could not be read";
-    let (schema, name) = (&relation.name.schema, &relation.name.name);
-    let rows = session
-        .query(what, KEYS_SQL, &[&relation.oid, schema, name])
-        .await?;
-    rows.iter().map(read_candidate).collect()
-}
-
-fn read_candidate(row: &Row) -> Result<Candidate> {
-    let values: Vec<i64> = column(row, 7)?;
-    let shares: Vec<f64> = column(row, 8)?;
-    Ok(Candidate {
-        stats: KeyStats {
-            column: column(row, 0)?,
-            bounds: None,
-            is_nullable: column(row, 1)?,
-            null_frac: column(row, 5)?,
-            histogram: column(row, 6)?,
-            common: values.into_iter().zip(shares).collect(),
-            grown: 0.0,
-        },
-        type_name: column(row, 9)?,
-        has_index: column(row, 2)?,
-        is_unique: column(row, 3)?,
-        correlation: column(row, 4)?,
-    })
-}
-
-/// Fills in the least and the largest key: from the ends of the index, or, without one, from
-/// the statistics. `max()` is not used: an index serves ORDER BY … LIMIT 1 for every type.
-async fn probe_bounds(session: &Session, relation: &Relation, key: &mut Candidate) -> Result<()> {
-    if !key.has_index {
-        let known = key
-            .stats
-            .histogram
-            .iter()
-            .chain(key.stats.common.iter().map(|(v, _)| v));
-        let known: Vec<i64> = known.copied().collect();
-        key.stats.bounds = known.iter().min().copied().zip(known.iter().max().copied());
-        return Ok(());
-    }
-    let (column_name, table) = (quote_ident(&key.stats.column), quote_table(&relation.name));
-    let mut ends = [None, None];
-    for (end, direction) in ends.iter_mut().zip(["ASC", "DESC"]) {
-        let sql = format!(
-            "SELECT {column_name}::pg_catalog.int8 FROM ONLY {table} WHERE {column_name} IS NOT NULL \
-             ORDER BY {column_name} {direction} LIMIT 1"
-        );
-        let rows = session
-            .query("the key's bounds could not be read", &sql, &[])
-            .await?;
-        *end = rows.first().map(|row| column::<i64>(row, 0)).transpose()?;
-    }
-    key.stats.bounds = ends[0].zip(ends[1]);
-    Ok(())
 }
 
 #[cfg(test)]

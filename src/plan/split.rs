@@ -31,15 +31,11 @@ pub(crate) struct Size {
     pub(crate) bytes: u64,
 }
 
-/// What is known of the distribution of an integer key. All but `column` may be out of date.
+/// What is known of the distribution of an integer key. All of it may be out of date.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct KeyStats {
-    /// The key column.
-    pub(crate) column: String,
     /// The least and the largest key, where an index or the statistics tell.
     pub(crate) bounds: Option<(i64, i64)>,
-    /// Whether the column can hold NULL.
-    pub(crate) is_nullable: bool,
     /// Share of rows whose key is NULL.
     pub(crate) null_frac: f64,
     /// `histogram_bounds`: equally many rows lie between neighbours, `common` left out.
@@ -74,31 +70,50 @@ pub(crate) fn too_many(wanted: u64) -> Error {
     .with_advice("raise --chunk-rows and --chunk-bytes")
 }
 
-/// Integer key ranges, and one for NULL keys where there can be any. One chunk is [`Range::Whole`].
-///
-/// # Errors
-///
-/// [`ErrorKind::Config`] above [`MAX_CHUNKS`].
-pub(crate) fn split_key(stats: &KeyStats, size: Size, limits: Limits) -> Result<Vec<Range>> {
-    let wanted = chunks_wanted(size, limits)?;
+/// Bounds of an integer key that make about `wanted` chunks of it; fewer where there are not as
+/// many keys. Strictly increasing.
+pub(crate) fn integer_bounds(stats: &KeyStats, wanted: u64) -> Vec<Bound> {
     let cuts = match stats.bounds {
         Some((least, largest)) if least < largest => key_cuts(stats, least, largest, wanted),
         _ => Vec::new(),
     };
-    if cuts.is_empty() {
-        return Ok(vec![Range::Whole]);
+    let text = cuts.iter().map(|cut| Bound::one(cut.to_string()));
+    text.collect()
+}
+
+/// Key ranges between strictly increasing bounds, and one for keys that are NULL where there can
+/// be any. Without bounds: [`Range::Whole`].
+pub(crate) fn key_ranges(bounds: &[Bound], is_nullable: bool) -> Vec<Range> {
+    if bounds.is_empty() {
+        return vec![Range::Whole];
     }
-    let bound = |cut: &i64| Some(Bound::one(cut.to_string()));
-    let lowers = std::iter::once(None).chain(cuts.iter().map(bound));
-    let uppers = cuts.iter().map(bound).chain(std::iter::once(None));
+    let lowers = std::iter::once(None).chain(bounds.iter().cloned().map(Some));
+    let uppers = bounds.iter().cloned().map(Some).chain([None]);
     let keys = lowers
         .zip(uppers)
         .map(|(lower, upper)| Range::Key { lower, upper });
-    let mut ranges: Vec<Range> = keys.collect();
-    if stats.is_nullable {
-        ranges.push(Range::NullKey);
+    let nulls = is_nullable.then_some(Range::NullKey);
+    keys.chain(nulls).collect()
+}
+
+/// Which of the values, in their order, make `wanted` chunks of about equal mass: indexes from 1
+/// on, increasing. `below[i]` is the mass below the `i`th value, and never falls.
+pub(crate) fn even_cuts(below: &[f64], total: f64, wanted: u64) -> Vec<usize> {
+    let mut cuts: Vec<usize> = Vec::new();
+    for index in 1..wanted {
+        let target = total * (index as f64 / wanted as f64);
+        let after = below.partition_point(|mass| *mass < target);
+        // The nearer one of the two values around the target.
+        let is_before = match (after.checked_sub(1), below.get(after)) {
+            (Some(before), Some(mass)) => target - below[before] < mass - target,
+            _ => after == below.len(),
+        };
+        let cut = after - usize::from(is_before && after > 0);
+        if cut > 0 && cut < below.len() && cuts.last().is_none_or(|last| *last < cut) {
+            cuts.push(cut);
+        }
     }
-    Ok(ranges)
+    cuts
 }
 
 /// Heap page ranges; the last is open, for pages that the table grew. One chunk is

@@ -6,10 +6,14 @@ use super::*;
 
 fn stats(least: i64, largest: i64) -> KeyStats {
     KeyStats {
-        column: "k".into(),
         bounds: Some((least, largest)),
         ..KeyStats::default()
     }
+}
+
+fn split_key(stats: &KeyStats, size: Size, limits: Limits) -> Result<Vec<Range>> {
+    let wanted = chunks_wanted(size, limits)?;
+    Ok(key_ranges(&integer_bounds(stats, wanted), false))
 }
 
 fn rows(rows: u64) -> Size {
@@ -70,11 +74,7 @@ fn a_small_table_or_a_single_key_is_one_whole_chunk() {
 
 #[test]
 fn null_keys_get_a_chunk_of_their_own_at_the_end() {
-    let stats = KeyStats {
-        is_nullable: true,
-        ..stats(0, 99)
-    };
-    let ranges = split_key(&stats, rows(20), LIMITS).unwrap();
+    let ranges = key_ranges(&integer_bounds(&stats(0, 99), 2), true);
     assert_eq!(ranges.len(), 3);
     assert!(matches!(ranges[2], Range::NullKey));
     assert_eq!(winners(&ranges, None), 1);
@@ -157,6 +157,21 @@ fn a_plan_beyond_all_bounds_is_refused() {
     assert!(split_ctid(9, size, LIMITS).is_err());
 }
 
+#[test]
+fn even_cuts_stand_next_to_a_common_value_and_never_twice_at_one() {
+    // Ten values of mass 1, the fifth of mass 20.
+    let below: Vec<f64> = (0..10)
+        .map(|i| f64::from(i) + if i > 4 { 19.0 } else { 0.0 })
+        .collect();
+    assert_eq!(even_cuts(&below, 29.0, 5), [4, 5]);
+    assert_eq!(even_cuts(&below, 29.0, 1), [] as [usize; 0]);
+    assert_eq!(even_cuts(&[], 0.0, 5), [] as [usize; 0]);
+    assert_eq!(even_cuts(&[0.0, 0.0, 0.0], 0.0, 9), [] as [usize; 0]);
+    let even: Vec<f64> = (0..100).map(f64::from).collect();
+    assert_eq!(even_cuts(&even, 100.0, 4), [25, 50, 75]);
+    assert_eq!(even_cuts(&even, 100.0, 1000).len(), 99);
+}
+
 proptest! {
     #[test]
     fn every_key_has_exactly_one_chunk_whatever_the_statistics_claim(
@@ -173,10 +188,9 @@ proptest! {
             histogram: histogram.clone(),
             common,
             null_frac,
-            is_nullable,
             ..stats(0, 0)
         };
-        let ranges = split_key(&stats, rows(wanted * 10), LIMITS).unwrap();
+        let ranges = key_ranges(&integer_bounds(&stats, wanted), is_nullable);
         prop_assert!(ranges.len() as u64 <= wanted + 1);
         for key in keys.into_iter().chain(histogram).chain([bounds.0, bounds.1, i64::MIN, i64::MAX]) {
             prop_assert_eq!(winners(&ranges, Some(key)), 1);

@@ -6,6 +6,7 @@
 mod apart;
 mod catalog;
 mod cli;
+mod combined;
 mod connect;
 mod corpus;
 mod exceptions;

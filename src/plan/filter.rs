@@ -1,0 +1,125 @@
+//! The filter of a run: one boolean expression whose value does not move with the clock.
+//!
+//! Owns what is refused before anything is read. How a filter stands in a statement is `pg::sql`'s.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::pg::Session;
+use crate::pg::sql::quote_table;
+use crate::table::TableName;
+
+/// Functions whose value differs from one chunk's transaction to the next.
+const MOVING_CALLS: [&str; 10] = [
+    "now",
+    "clock_timestamp",
+    "statement_timestamp",
+    "transaction_timestamp",
+    "timeofday",
+    "random",
+    "random_normal",
+    "gen_random_uuid",
+    "uuidv4",
+    "uuidv7",
+];
+/// The same, as words of SQL that take no parentheses.
+const MOVING_WORDS: [&str; 5] = [
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "localtime",
+    "localtimestamp",
+];
+
+/// Literals that the server reads by its clock.
+const MOVING_LITERALS: [&str; 4] = ["'now'", "'today'", "'tomorrow'", "'yesterday'"];
+
+/// Every chunk, and every run that resumes, has a transaction and so a clock of its own. Finds
+/// what people write; a function that hides a clock is not found.
+fn refuse_moving(filter: &str) -> Result<()> {
+    let Some(word) = moving_word(filter) else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorKind::Config,
+        format!("--where uses {word}, which differs from chunk to chunk"),
+    )
+    .with_advice(
+        "give a literal instead, such as timestamptz '2026-01-31 00:00+00'; where 'now' or its \
+         like is meant as plain text, write $$now$$",
+    ))
+}
+
+fn moving_word(filter: &str) -> Option<String> {
+    let filter = filter.to_ascii_lowercase();
+    let literal = MOVING_LITERALS
+        .iter()
+        .find(|literal| filter.contains(**literal));
+    if let Some(literal) = literal {
+        return Some((*literal).to_owned());
+    }
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut rest = filter.as_str();
+    while let Some(start) = rest.find(is_word) {
+        let from = &rest[start..];
+        let end = from.find(|c| !is_word(c)).unwrap_or(from.len());
+        let (word, after) = from.split_at(end);
+        let is_call = after.trim_start().starts_with('(');
+        if MOVING_WORDS.contains(&word) || (is_call && MOVING_CALLS.contains(&word)) {
+            return Some(word.to_owned());
+        }
+        rest = after;
+    }
+    None
+}
+
+/// Makes sure that a filter is one boolean expression over the table, before anything is read.
+///
+/// `CASE WHEN … THEN` leaves no room for what parentheses would let through, such as
+/// `true) OR (true`. Nothing is executed.
+///
+/// # Errors
+///
+/// Mostly [`ErrorKind::Config`], with the server's message beneath. The transaction is then over.
+pub(crate) async fn check_filter(session: &Session, table: &TableName, filter: &str) -> Result<()> {
+    refuse_moving(filter)?;
+    let sql = format!(
+        "EXPLAIN SELECT FROM ONLY {} WHERE CASE WHEN\n{filter}\nTHEN true END",
+        quote_table(table)
+    );
+    let what = "the filter cannot be used";
+    session
+        .query(what, &sql, &[])
+        .await
+        .map(|_| ())
+        .map_err(|error| {
+            error.with_table(table.to_string()).with_advice(
+            "--where takes one boolean SQL expression; names outside pg_catalog need their schema",
+        )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_and_dice_in_a_filter_are_found_and_columns_of_their_names_are_not() {
+        for moving in [
+            "at > now() - interval '1 day'",
+            "at > NOW ( )",
+            "d = Current_Date",
+            "(random() < 0.1)",
+            "pg_catalog.now() > at",
+        ] {
+            assert!(moving_word(moving).is_some(), "{moving}");
+        }
+        for still in [
+            "kind = 'random'",
+            "now > 3",
+            "age > 30",
+            "know() = 1",
+            "żnow = 1",
+        ] {
+            assert_eq!(moving_word(still), None, "{still}");
+        }
+    }
+}
