@@ -5,6 +5,7 @@
 
 mod apart;
 mod catalog;
+mod chunks;
 mod cli;
 mod combined;
 mod connect;
