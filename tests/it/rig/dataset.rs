@@ -111,12 +111,19 @@ impl<'a> Dataset<'a> {
         manifest
     }
 
-    /// The names of the data objects that a listing shows.
+    /// The keys of the data objects that a listing shows, hive folders included.
     pub(crate) fn parts(&self) -> BTreeSet<String> {
         let keys = self.root.list(&self.folder).into_keys();
-        let keys = keys.filter(|key| !key.contains("/_exceptions/"));
-        let names = keys.filter_map(|key| key.rsplit_once('/').map(|(_, name)| name.to_owned()));
-        names.filter(|name| name.starts_with("part-")).collect()
+        let below = format!("{}/", self.folder);
+        let keys = keys.filter_map(|key| {
+            let (_, key) = key.split_once(&below)?;
+            Some(key.to_owned())
+        });
+        let is_part = |key: &String| {
+            let name = key.rsplit('/').next().unwrap_or_default();
+            !key.starts_with('_') && name.starts_with("part-")
+        };
+        keys.filter(is_part).collect()
     }
 
     /// All that a reader can see, but for the lease, which says only whether a writer lives.
