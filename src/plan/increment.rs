@@ -40,7 +40,9 @@ pub(crate) async fn plan_run(
     let Some(incremental) = &options.incremental else {
         return plan_table(session, schema, options).await.map(Some);
     };
-    if let Some(filter) = &options.filter {
+    if let Some(filter) = &options.filter
+        && schema.kind != RelationKind::Query
+    {
         check_filter(session, &schema.name, filter).await?;
     }
     let growing = probe_growing(session, schema, &incremental.column).await?;
