@@ -150,6 +150,37 @@ fn a_partitioned_table_grows_into_new_partitions_and_loses_old_ones() {
 }
 
 #[test]
+fn every_version_tells_a_columns_order_and_subtracts() {
+    for major in 13..=18 {
+        let database = Database::create_on(major, "incr_major");
+        database.execute(
+            "CREATE DOMAIN moment AS timestamptz;
+             CREATE TABLE base (id int, at moment, n numeric); CREATE INDEX ON base (at);
+             CREATE VIEW t AS SELECT * FROM base",
+        );
+        let add = "INSERT INTO base SELECT i, timestamptz '2026-01-01 00:00+00' + i * interval '1 \
+                   hour', i / 10.0 FROM generate_series";
+        let flags = [
+            ("base", ["--incremental", "at", "--overlap", "2 hours"]),
+            ("t", ["--incremental", "n", "--overlap", "0.2"]),
+        ];
+        let roots = [TempRoot::new(), TempRoot::new()];
+        for (from, to) in [(1, 50), (51, 99)] {
+            database.execute(&format!("{add}({from}, {to}) i"));
+            for ((table, flags), root) in flags.iter().zip(&roots) {
+                export(&database, table, root, flags);
+            }
+        }
+        for ((table, _), root) in flags.iter().zip(&roots) {
+            let ids = sorted_ids(root, &format!("public/{table}"));
+            let mut expected: Vec<i64> = (1..=50).chain(49..=99).collect();
+            expected.sort_unstable();
+            assert_eq!(ids, expected, "{table} on {major}");
+        }
+    }
+}
+
+#[test]
 fn days_in_folders_grow_by_the_days_that_are_new() {
     let database = Database::create("incr_hive");
     database.execute("CREATE TABLE t (id int, at timestamptz NOT NULL); CREATE INDEX ON t (at)");
