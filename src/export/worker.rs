@@ -345,7 +345,6 @@ impl Connection {
         feed: mpsc::Sender<read::Feed>,
         tried: &Tried,
     ) -> Result<CopySummary> {
-        let relation = table.plan.relation_of(chunk);
         let select = sql::chunk_select(
             &table.plan,
             chunk,
@@ -355,9 +354,11 @@ impl Connection {
         let work = Arc::clone(&self.work);
         let session = self.connected().await?;
         session.join_snapshot(&work.snapshot).await?;
-        session
-            .lock_nowait(&relation.name, leaf_kind(table.schema.kind))
-            .await?;
+        for relation in table.plan.relations_of(chunk) {
+            session
+                .lock_nowait(relation, leaf_kind(table.schema.kind))
+                .await?;
+        }
         session.check_unchanged().await?;
         let reading = read::Reading {
             oversize: &work.oversize,

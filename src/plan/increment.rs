@@ -40,10 +40,8 @@ pub(crate) async fn plan_run(
     let Some(incremental) = &options.incremental else {
         return plan_table(session, schema, options).await.map(Some);
     };
-    if let Some(filter) = &options.filter
-        && schema.kind != RelationKind::Query
-    {
-        check_filter(session, &schema.name, filter).await?;
+    if let Some(filter) = &options.filter {
+        check_filter(session, schema, filter).await?;
     }
     let growing = probe_growing(session, schema, &incremental.column).await?;
     let reached = dataset.and_then(Dataset::reached);

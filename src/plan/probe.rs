@@ -13,6 +13,7 @@ use crate::plan::choose::{Choice, Wish, choose_auto, choose_ctid, choose_key, ch
 use crate::plan::filter::check_filter;
 use crate::plan::keys::{Candidate, IndexUse, probe_indexed, probe_named};
 use crate::plan::offset::plan_offset;
+use crate::plan::pack::{PackLimits, pack};
 use crate::plan::risks::{risks_of, without_identity};
 use crate::plan::size::{limits, take_sample};
 use crate::plan::split::{
@@ -91,7 +92,7 @@ pub(crate) async fn plan_table(
     options: &ExportOptions,
 ) -> Result<Plan> {
     if let Some(filter) = &options.filter {
-        check_filter(session, &schema.name, filter).await?;
+        check_filter(session, schema, filter).await?;
     }
     let mut plan = Plan::default();
     if schema.relations.is_empty() {
@@ -121,7 +122,21 @@ pub(crate) async fn plan_table(
             );
         }
     }
+    pack_small(&mut plan, options);
     Ok(plan)
+}
+
+/// Small neighbours are read together. Folders and windows are each relation's own.
+fn pack_small(plan: &mut Plan, options: &ExportOptions) {
+    let is_time = matches!(options.chunk_by, ChunkBy::Time { .. });
+    if is_time || options.hive.is_some() || options.incremental.is_some() {
+        return;
+    }
+    let limits = PackLimits {
+        rows: options.chunk_rows.unwrap_or(u64::MAX),
+        bytes: options.chunk_bytes.unwrap_or(options.target_object_bytes),
+    };
+    pack(plan, limits);
 }
 
 impl Context<'_> {

@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use object_store::path::Path;
 
-use super::layout::{OWN_DIR, log_key, parse_object_key};
+use super::layout::{EXCEPTIONS_DIR, OWN_DIR, log_key, parse_object_key};
 use super::{ObjectInfo, Root};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -96,9 +96,7 @@ impl Root {
         let folders = listed.common_prefixes.into_iter();
         let folders = folders.filter(|folder| !is_lost || !is_hive_folder(folder));
         let folders = folders
-            .filter(|folder| {
-                descend && folder.filename() != Some(OWN_DIR) && *folder != self.prefix
-            })
+            .filter(|folder| descend && !is_own(folder) && *folder != self.prefix)
             .map(|prefix| Self {
                 prefix,
                 ..self.clone()
@@ -128,6 +126,11 @@ impl Root {
         }
         Ok(false)
     }
+}
+
+/// A dataset's own folders, in which no other lies.
+fn is_own(folder: &Path) -> bool {
+    matches!(folder.filename(), Some(OWN_DIR | EXCEPTIONS_DIR))
 }
 
 fn is_hive_folder(folder: &Path) -> bool {

@@ -100,7 +100,7 @@ fn chunks_of(
         .map(|(chunk, planned)| format!("SELECT {chunk} AS chunk, * FROM ({}) AS c", planned.sql))
         .collect();
     let sql = format!(
-        "SELECT id, chunk, CASE WHEN isfinite(at) THEN {label} END
+        "SELECT id, chunk, CASE WHEN isfinite(at) AND at < '10000-01-01' THEN {label} END
          FROM (SELECT *, {local} AS l FROM ({}) AS all_chunks) AS x",
         selects.join(" UNION ALL ")
     );
