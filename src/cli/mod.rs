@@ -96,7 +96,9 @@ async fn dispatch(
         }
         Command::Plan(args) => {
             let all_chunks = resolve::switch("all-chunks", args.all_chunks.as_deref(), layers)?;
-            plan::run(resolve::job(&args.job, layers)?, all_chunks, display).await?;
+            let mut job = resolve::job(&args.job, layers)?;
+            job.options.explain = resolve::switch("explain", args.explain.as_deref(), layers)?;
+            plan::run(job, all_chunks, display).await?;
         }
         Command::Status(args) => {
             let (target, warnings) = resolve::status(&args, layers)?;

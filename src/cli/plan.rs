@@ -103,6 +103,12 @@ fn table_text(text: &mut String, table: &TablePlan, all_chunks: bool, width: Opt
     text.push('\n');
     indented(text, &chunk_grid(&table.plan, all_chunks), width);
     statements(text, &table.chunks, all_chunks);
+    if let Some(explained) = &table.explained {
+        line_to(text, &format!("\n  EXPLAIN of chunk {}", explained.chunk));
+        for line in &explained.lines {
+            line_to(text, &format!("    {}", plain(line)));
+        }
+    }
 }
 
 /// The columns that are read as PostgreSQL's text, by the reason.
@@ -146,6 +152,9 @@ fn relations(text: &mut String, plan: &Plan) {
                 plain(&relation.reason)
             ),
         );
+        for risk in &relation.risks {
+            line_to(text, &format!("  risk     {name}{}", plain(risk)));
+        }
     }
     if hidden > 0 {
         line_to(

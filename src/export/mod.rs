@@ -25,7 +25,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use budget::MemoryCeiling;
-pub use preview::{ChunkPlan, ColumnPlan, FailedPlan, PlanReport, TablePlan, plan};
+pub use preview::{ChunkPlan, ColumnPlan, Explained, FailedPlan, PlanReport, TablePlan, plan};
 pub use progress::{Phase, Progress, TableProgress};
 pub use report::{EndState, ExportReport, Retry, TableReport};
 

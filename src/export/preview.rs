@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::chunk::{Chunk, Plan};
+use crate::chunk::{Chunk, ChunkId, Plan};
 use crate::error::Result;
 use crate::export::budget::MemoryCeiling;
 use crate::export::open_keeper;
@@ -10,7 +10,8 @@ use crate::export::prepare::{alone, mapping_options};
 use crate::export::worker::one_line;
 use crate::mapping::{ColumnMapping, SelectAs, TableMapping, map_table};
 use crate::options::{ExportOptions, MapTo, OnUnrepresentable};
-use crate::pg::{ConnectOptions, Keeper, catalog, sql};
+use crate::pg::session::column;
+use crate::pg::{ConnectOptions, Keeper, Session, catalog, sql};
 use crate::plan::plan_run;
 use crate::store::layout;
 use crate::table::{Column, TableSchema};
@@ -55,6 +56,9 @@ pub struct TablePlan {
     pub plan: Plan,
     /// The SQL and object of each chunk, in order of [`Plan::chunks`].
     pub chunks: Vec<ChunkPlan>,
+    /// How PostgreSQL would run one of the chunks, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explained: Option<Explained>,
     /// Rows that the statistics promise.
     pub estimated_rows: u64,
     /// Bytes of table (heap and TOAST).
@@ -90,6 +94,16 @@ pub struct ChunkPlan {
     pub chunk: Chunk,
     /// The statement.
     pub sql: String,
+}
+
+/// PostgreSQL's plan of a sample chunk: `EXPLAIN`, which executes nothing.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Explained {
+    /// The chunk, from the middle of the plan.
+    pub chunk: ChunkId,
+    /// What the server says, line by line.
+    pub lines: Vec<String>,
 }
 
 /// Tells what an export with these options would do, and writes nothing. It takes the same locks
@@ -140,10 +154,16 @@ async fn plan_one(
         chunk: chunk.clone(),
         sql: sql::chunk_select(&plan, chunk, &select, options.filter.as_deref()),
     };
+    let chunks: Vec<ChunkPlan> = plan.chunks.iter().map(chunk_plan).collect();
+    let explained = match chunks.get(chunks.len() / 2).filter(|_| options.explain) {
+        Some(sample) => Some(explain(keeper.session(), sample).await?),
+        None => None,
+    };
     Ok(TablePlan {
         folder: layout::dataset_folder(&options.layout, &schema.name)?,
         columns: column_plans(&schema, &mapping, options),
-        chunks: plan.chunks.iter().map(chunk_plan).collect(),
+        chunks,
+        explained,
         estimated_rows: plan.chunks.iter().map(|chunk| chunk.estimated_rows).sum(),
         estimated_bytes: schema
             .relations
@@ -152,6 +172,19 @@ async fn plan_one(
             .sum(),
         plan,
         schema,
+    })
+}
+
+async fn explain(session: &Session, sample: &ChunkPlan) -> Result<Explained> {
+    let what = "a chunk's statement could not be explained";
+    let sql = format!("EXPLAIN {}", sample.sql);
+    let rows = session.query(what, &sql, &[]).await?;
+    Ok(Explained {
+        chunk: sample.chunk.id,
+        lines: rows
+            .iter()
+            .map(|row| column(row, 0))
+            .collect::<Result<_>>()?,
     })
 }
 

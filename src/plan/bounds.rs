@@ -1,19 +1,22 @@
 //! Where a key is cut: by arithmetic over integers, by the statistics' values, by a walk along an
-//! index, by a sample of pages, in this order of preference.
+//! index, by a sample of pages, in this order of preference. A view or a query is read for it.
 //!
 //! Owns the queries that find bounds, and the order of what they find: values of any type are
-//! sorted, told apart and compared by the server alone, with the key's own operators. It never
-//! sorts or reads a whole relation.
+//! sorted, told apart and compared by the server alone, with the key's own operators. It
+//! never sorts or reads a whole table.
 
 use std::slice;
 
-use crate::chunk::{Bound, Key};
+use crate::chunk::{Bound, Key, Range};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::Session;
 use crate::pg::session::column;
-use crate::pg::sql::{literal, operator, quote_ident, quote_table};
+use crate::pg::sql::{
+    conditions, from_clause, literal, operator, quote_ident, quote_table, where_clause,
+};
 use crate::plan::keys::{Candidate, IndexUse, Statistics};
 use crate::plan::split::{KeyStats, Size, even_cuts, integer_bounds};
+use crate::plan::task::RelationTask;
 use crate::table::Relation;
 
 /// Integers of which at least one in so many is there are cut by arithmetic.
@@ -24,6 +27,8 @@ const WALKED_ROWS: u64 = 1_000_000;
 const SAMPLED_PAGES: (u64, u64) = (300, 4096);
 /// Pages for each chunk that a sample should give a bound for.
 const PAGES_A_CHUNK: u64 = 4;
+/// Rows of a view or a query for each chunk that should get a bound.
+const KEPT_A_CHUNK: u64 = 20;
 /// Rows of a sample that are sorted, at most.
 const SAMPLED_ROWS: u64 = 500_000;
 
@@ -42,20 +47,20 @@ pub(super) struct Bounds {
 ///
 /// [`ErrorKind::Source`], and [`ErrorKind::Internal`] when bounds do not increase.
 pub(super) async fn find_bounds(
-    session: &Session,
-    relation: &Relation,
+    task: RelationTask<'_>,
     candidate: &Candidate,
-    size: Size,
     wanted: u64,
 ) -> Result<Bounds> {
     let finder = Finder {
-        session,
-        relation,
+        task,
+        session: task.session,
+        relation: task.relation,
         candidate,
-        size,
+        size: task.size,
         wanted,
     };
     let found = match finder.by_arithmetic().await? {
+        _ if task.is_computed() => finder.by_pass().await?,
         Some(found) => found,
         None => finder.by_values().await?,
     };
@@ -63,7 +68,30 @@ pub(super) async fn find_bounds(
     Ok(found)
 }
 
+/// What a view or a query yields: it is counted, since nothing else tells.
+///
+/// # Errors
+///
+/// [`ErrorKind::Source`].
+pub(super) async fn count_rows(task: RelationTask<'_>) -> Result<Size> {
+    let all = conditions(task.base, &Range::Whole, task.options.filter.as_deref());
+    let sql = format!(
+        "SELECT pg_catalog.count(*), \
+         coalesce(pg_catalog.sum(pg_catalog.pg_column_size(r)), 0)::pg_catalog.int8 \
+         FROM (SELECT * FROM {}{}) AS r",
+        from_clause(task.base),
+        where_clause(&all)
+    );
+    let what = "the rows could not be counted";
+    let row = task.session.query_one(what, &sql, &[]).await?;
+    Ok(Size {
+        rows: column::<i64>(&row, 0)?.max(0).cast_unsigned(),
+        bytes: column::<i64>(&row, 1)?.max(0).cast_unsigned(),
+    })
+}
+
 struct Finder<'a> {
+    task: RelationTask<'a>,
     session: &'a Session,
     relation: &'a Relation,
     candidate: &'a Candidate,
@@ -181,17 +209,14 @@ impl Finder<'_> {
     /// may pass.
     async fn by_walk(&self) -> Result<Option<Bounds>> {
         let step = self.size.rows.div_ceil(self.wanted).max(1);
-        let (names, texts) = (self.names(), self.texts());
-        let inner = format!(
-            "SELECT {names}, pg_catalog.row_number() OVER (ORDER BY {names}) AS n FROM ONLY {} \
-             WHERE {} ORDER BY {names} LIMIT {}",
+        let (names, places, texts) = (self.names(), self.places("k"), self.texts());
+        let sql = format!(
+            "SELECT n, {texts} FROM (SELECT {names}, pg_catalog.row_number() OVER (ORDER BY {names}) \
+             FROM ONLY {} WHERE {} ORDER BY {names} LIMIT {}) AS w ({places}, n) \
+             WHERE n > 1 AND (n % {step} = 1 OR {step} = 1 OR n > {WALKED_ROWS}) ORDER BY n",
             quote_table(&self.relation.name),
             self.not_null(),
             WALKED_ROWS + 1
-        );
-        let sql = format!(
-            "SELECT n, {texts} FROM ({inner}) AS w WHERE n > 1 AND (n % {step} = 1 OR {step} = 1 \
-             OR n > {WALKED_ROWS}) ORDER BY n"
         );
         let what = "the key's index could not be walked";
         // Without these the planner may read and sort the relation, small as it is.
@@ -219,27 +244,56 @@ impl Finder<'_> {
         let (least, most) = SAMPLED_PAGES;
         let pages = self.wanted.saturating_mul(PAGES_A_CHUNK).clamp(least, most);
         let percent = pages as f64 * 100.0 / self.relation.heap_pages.max(1) as f64;
-        let (names, texts, wanted) = (self.names(), self.texts(), self.wanted);
         let sample = format!(
-            "SELECT {names} FROM ONLY {} TABLESAMPLE SYSTEM ({:.9}) REPEATABLE (1) WHERE {} \
+            "SELECT {} FROM {} TABLESAMPLE SYSTEM ({:.9}) REPEATABLE (1) WHERE {} \
              LIMIT {SAMPLED_ROWS}",
-            quote_table(&self.relation.name),
+            self.names(),
+            from_clause(self.task.base),
             percent.min(100.0),
             self.not_null()
         );
+        let pages = pages.min(self.relation.heap_pages.max(1));
+        Ok(Bounds {
+            bounds: self.quantiles(&sample).await?,
+            how: format!("cut by a sample of about {pages} pages"),
+        })
+    }
+
+    /// Evenly among the keys of every so many rows of a view or a query, which is read for it.
+    async fn by_pass(&self) -> Result<Bounds> {
+        let kept = self
+            .wanted
+            .saturating_mul(KEPT_A_CHUNK)
+            .clamp(1, SAMPLED_ROWS);
+        let step = self.size.rows.div_ceil(kept).max(1);
+        let (names, places) = (self.names(), self.places("k"));
+        let filter = self.task.options.filter.as_deref();
+        let mut all = conditions(self.task.base, &Range::Whole, filter);
+        all.push(self.not_null());
+        let sample = format!(
+            "SELECT {places} FROM (SELECT {names}, pg_catalog.row_number() OVER () FROM {}{}) \
+             AS p ({places}, n) WHERE n % {step} = 0",
+            from_clause(self.task.base),
+            where_clause(&all)
+        );
+        Ok(Bounds {
+            bounds: self.quantiles(&sample).await?,
+            how: "cut by values of its rows, which were read twice for it".to_owned(),
+        })
+    }
+
+    /// What cuts the keys that a query yields into as many parts as chunks are wanted.
+    async fn quantiles(&self, sample: &str) -> Result<Vec<Bound>> {
+        let (places, texts, wanted) = (self.places("k"), self.texts(), self.wanted);
         let sql = format!(
-            "SELECT {texts} FROM (SELECT {names}, pg_catalog.row_number() OVER (ORDER BY {names}) \
-             AS n, pg_catalog.count(*) OVER () AS total FROM ({sample}) AS s) AS r \
+            "SELECT {texts} FROM (SELECT {places}, pg_catalog.row_number() OVER (ORDER BY {places}) \
+             AS n, pg_catalog.count(*) OVER () AS total FROM ({sample}) AS s ({places})) AS r \
              WHERE n > 1 AND (n - 1) * {wanted} / total <> (n - 2) * {wanted} / total ORDER BY n"
         );
         let what = "a sample of the key could not be taken";
         let rows = self.session.query(what, &sql, &[]).await?;
         let values: Result<Vec<Bound>> = rows.iter().map(|row| self.read_bound(row, 0)).collect();
-        let pages = pages.min(self.relation.heap_pages.max(1));
-        Ok(Bounds {
-            bounds: self.distinct(values?).await?,
-            how: format!("cut by a sample of about {pages} pages"),
-        })
+        self.distinct(values?).await
     }
 
     /// The values in the server's order, without those equal to the one before.
@@ -352,11 +406,11 @@ impl Finder<'_> {
         names.join(", ")
     }
 
-    /// The key's columns as their types' output functions write them.
+    /// `k0, k1` as their types' output functions write them.
     fn texts(&self) -> String {
-        let columns = self.key().columns.iter();
-        let texts: Vec<String> = columns
-            .map(|column| format!("pg_catalog.format('%s', {})", quote_ident(&column.name)))
+        let places = 0..self.key().columns.len();
+        let texts: Vec<String> = places
+            .map(|at| format!("pg_catalog.format('%s', k{at})"))
             .collect();
         texts.join(", ")
     }

@@ -10,22 +10,33 @@ use tokio_postgres::Row;
 
 use crate::chunk::{Key, KeyColumn};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pg::Session;
 use crate::pg::session::column;
-use crate::pg::sql::{quote_ident, quote_table};
-use crate::table::{Relation, RelationKind};
+use crate::pg::sql::{from_clause, quote_ident};
+use crate::plan::task::RelationTask;
+use crate::table::{Column, Relation};
 
 /// From here on, rows lie in the order of the key: a key range reads few pages more than once.
 const HIGH_CORRELATION: f64 = 0.9;
 
-/// Each column with what orders it: the type its default btree operator class is of (as the
+/// Each column, of a relation or ($2, $3) of a query, with what orders it: the type its default btree operator class is of (as the
 /// server finds it: the type's own, else one it is binary-coercible to), and the schema of that
 /// class's `<` and `>=`. An object's name (`regclass`) reads back as another object some day, and a
 /// composite of NULLs is NULL and is not.
 const COLUMNS_SQL: &str = "
-WITH RECURSIVE base(attnum, typid) AS (
-  SELECT a.attnum, a.atttypid FROM pg_catalog.pg_attribute a
+WITH RECURSIVE columns(attnum, name, typid, shown, coll, is_nullable) AS (
+  SELECT a.attnum, a.attname::text, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod),
+    a.attcollation, NOT a.attnotnull OR EXISTS (SELECT FROM pg_catalog.pg_constraint k
+      WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated
+        AND k.conkey = ARRAY[a.attnum])
+  FROM pg_catalog.pg_attribute a
   WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL
+  SELECT u.n::pg_catalog.int2, u.name, t.oid, pg_catalog.format_type(t.oid, NULL),
+    t.typcollation, true
+  FROM pg_catalog.unnest($2::pg_catalog.text[], $3::pg_catalog.oid[]) WITH ORDINALITY u(name, typ, n)
+  JOIN pg_catalog.pg_type t ON t.oid = u.typ
+), base(attnum, typid) AS (
+  SELECT attnum, typid FROM columns
   UNION ALL
   SELECT b.attnum, t.typbasetype FROM base b
   JOIN pg_catalog.pg_type t ON t.oid = b.typid WHERE t.typtype = 'd'
@@ -44,9 +55,8 @@ WITH RECURSIVE base(attnum, typid) AS (
   JOIN pg_catalog.pg_namespace n ON n.oid = lt.oprnamespace
   WHERE o.opcdefault
 )
-SELECT a.attname::text, a.attnum,
-  pg_catalog.quote_ident(tn.nspname) || '.' || pg_catalog.quote_ident(t.typname),
-  pg_catalog.format_type(a.atttypid, a.atttypmod), t.oid,
+SELECT a.name, a.attnum,
+  pg_catalog.quote_ident(tn.nspname) || '.' || pg_catalog.quote_ident(t.typname), a.shown, t.oid,
   CASE WHEN t.typname NOT LIKE 'reg%' OR tn.nspname <> 'pg_catalog' THEN
     (SELECT c.nspname::text FROM classes c
      WHERE c.opcintype = t.oid
@@ -59,14 +69,12 @@ SELECT a.attname::text, a.attnum,
    FROM pg_catalog.pg_namespace cn WHERE cn.oid = c.collnamespace AND c.oid <> t.typcollation),
   coalesce(c.collisdeterministic, true),
   coalesce(c.oid <> t.typcollation AND t.typcollation NOT IN (0, 100), false),
-  NOT a.attnotnull OR EXISTS (SELECT FROM pg_catalog.pg_constraint k
-    WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated
-      AND k.conkey = ARRAY[a.attnum])
+  a.is_nullable
 FROM base b
 JOIN pg_catalog.pg_type t ON t.oid = b.typid AND t.typtype <> 'd'
 JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
-JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
-LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
+JOIN columns a ON a.attnum = b.attnum
+LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.coll
 ORDER BY a.attnum";
 
 /// The whole btree indexes, place by place: the column (0: an expression), whether its order is
@@ -214,9 +222,17 @@ impl Catalog {
     /// # Errors
     ///
     /// [`ErrorKind::Source`].
-    pub(super) async fn load(session: &Session, relation: &Relation) -> Result<Self> {
+    async fn load(task: RelationTask<'_>) -> Result<Self> {
+        let (session, relation) = (task.session, task.relation);
+        let of_query = task.schema.columns.iter();
+        let of_query: Vec<&Column> = of_query.filter(|_| task.base.query.is_some()).collect();
+        let names: Vec<&str> = of_query.iter().map(|column| column.name.as_str()).collect();
+        let types: Vec<u32> = of_query.iter().map(|column| column.type_oid).collect();
+        let oid = if names.is_empty() { relation.oid } else { 0 };
         let what = "the columns that could be keys could not be read";
-        let rows = session.query(what, COLUMNS_SQL, &[&relation.oid]).await?;
+        let rows = session
+            .query(what, COLUMNS_SQL, &[&oid, &names, &types])
+            .await?;
         let columns = rows.iter().map(read_column).collect::<Result<_>>()?;
         let what = "the indexes could not be read";
         let rows = session.query(what, INDEXES_SQL, &[&relation.oid]).await?;
@@ -277,14 +293,11 @@ impl Catalog {
 /// # Errors
 ///
 /// [`ErrorKind::Source`].
-pub(super) async fn probe_indexed(
-    session: &Session,
-    relation: &Relation,
-) -> Result<Vec<Candidate>> {
-    let catalog = Catalog::load(session, relation).await?;
+pub(super) async fn probe_indexed(task: RelationTask<'_>) -> Result<Vec<Candidate>> {
+    let catalog = Catalog::load(task).await?;
     let keys = catalog.indexed_keys();
     let leading: Vec<&str> = keys.iter().map(|names| names[0].as_str()).collect();
-    let statistics = load_statistics(session, relation, &leading).await?;
+    let statistics = load_statistics(task, &leading).await?;
     let candidates = keys.iter().map(|names| {
         let columns = names.iter().filter_map(|name| {
             let column = catalog.columns.get(name)?;
@@ -302,29 +315,48 @@ pub(super) async fn probe_indexed(
 ///
 /// [`ErrorKind::Config`] for a column that does not exist or cannot be ordered,
 /// [`ErrorKind::Unsupported`] for a collation that is not deterministic.
-pub(super) async fn probe_named(
-    session: &Session,
-    kind: RelationKind,
-    relation: &Relation,
-    names: &[String],
-) -> Result<Candidate> {
-    let catalog = Catalog::load(session, relation).await?;
+pub(super) async fn probe_named(task: RelationTask<'_>, names: &[String]) -> Result<Candidate> {
+    let mut catalog = Catalog::load(task).await?;
     let mut columns: Vec<KeyColumn> = Vec::new();
     for name in names {
-        let Some(found) = catalog.columns.get(name) else {
-            return Err(no_such_column(&catalog, relation, name));
+        let Some(found) = catalog.columns.get_mut(name) else {
+            return Err(no_such_column(&catalog, task.relation, name));
         };
         if columns.iter().any(|column| column.name == *name) {
             return Err(refused(format!("column {name:?} is named twice")));
         }
+        if task.base.query.is_some() {
+            find_collation(task, name, found).await?;
+        }
         columns.push(ordered(found, name)?);
     }
     refuse_mixed(&columns)?;
-    check_ordering(session, kind, relation, &columns).await?;
+    check_ordering(task, &columns).await?;
     let leading = names.first().map(String::as_str);
-    let statistics = load_statistics(session, relation, leading.as_slice()).await?;
+    let statistics = load_statistics(task, leading.as_slice()).await?;
     let statistics = statistics.into_values().next().unwrap_or_default();
     Ok(catalog.candidate(columns, statistics))
+}
+
+/// The collation of a query's column, which no catalog tells.
+async fn find_collation(task: RelationTask<'_>, name: &str, found: &mut Orderable) -> Result<()> {
+    let Some(key) = &mut found.key else {
+        return Ok(());
+    };
+    let sql = format!(
+        "SELECT c.name, coalesce((SELECT p.collisdeterministic FROM pg_catalog.pg_collation p \
+         WHERE p.oid = c.name::pg_catalog.regcollation), true) FROM (SELECT \
+         pg_catalog.pg_collation_for((SELECT {} FROM {} LIMIT 0)) AS name) AS c \
+         WHERE c.name <> '\"default\"'",
+        quote_ident(name),
+        from_clause(task.base)
+    );
+    let what = "the collation of the key could not be read";
+    for row in task.session.query(what, &sql, &[]).await? {
+        key.collation = column(&row, 0)?;
+        found.is_deterministic = column(&row, 1)?;
+    }
+    Ok(())
 }
 
 fn ordered(found: &Orderable, name: &str) -> Result<KeyColumn> {
@@ -381,37 +413,32 @@ fn refused(message: String) -> Error {
 
 /// Whether the server orders by these columns: an array or a composite has an operator class, and
 /// still no order when what it is made of has none. Nothing is executed.
-async fn check_ordering(
-    session: &Session,
-    kind: RelationKind,
-    relation: &Relation,
-    columns: &[KeyColumn],
-) -> Result<()> {
-    debug_assert_ne!(kind, RelationKind::Query);
-    let names: Vec<String> = columns
-        .iter()
-        .map(|column| quote_ident(&column.name))
-        .collect();
+async fn check_ordering(task: RelationTask<'_>, columns: &[KeyColumn]) -> Result<()> {
+    let names = columns.iter().map(|column| quote_ident(&column.name));
+    let names: Vec<String> = names.collect();
     let sql = format!(
-        "EXPLAIN SELECT FROM ONLY {} ORDER BY {}",
-        quote_table(&relation.name),
+        "EXPLAIN SELECT FROM {} ORDER BY {}",
+        from_clause(task.base),
         names.join(", ")
     );
-    let explained = session.query("the key cannot be ordered", &sql, &[]).await;
-    explained.map(|_| ()).map_err(|error| {
+    let explained = task.session.query("the key cannot be ordered", &sql, &[]);
+    explained.await.map(|_| ()).map_err(|error| {
         error.with_advice("a key needs a type whose parts can be ordered; name another column")
     })
 }
 
 async fn load_statistics(
-    session: &Session,
-    relation: &Relation,
+    task: RelationTask<'_>,
     columns: &[&str],
 ) -> Result<BTreeMap<String, Statistics>> {
+    if task.is_computed() {
+        return Ok(BTreeMap::new());
+    }
     let what = "the statistics could not be read";
-    let (schema, name) = (&relation.name.schema, &relation.name.name);
-    let rows = session
-        .query(what, STATISTICS_SQL, &[schema, name, &columns])
+    let name = &task.relation.name;
+    let rows = task
+        .session
+        .query(what, STATISTICS_SQL, &[&name.schema, &name.name, &columns])
         .await?;
     rows.iter().map(read_statistics).collect()
 }

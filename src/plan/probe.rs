@@ -8,7 +8,7 @@ use crate::chunk::{Chunk, ChunkId, ChunkMethod, Plan, PlannedRelation, Range};
 use crate::error::Result;
 use crate::options::{ChunkBy, ExportOptions};
 use crate::pg::Session;
-use crate::plan::bounds::find_bounds;
+use crate::plan::bounds::{count_rows, find_bounds};
 use crate::plan::choose::{Choice, Wish, choose_auto, choose_ctid, choose_key, choose_named};
 use crate::plan::filter::check_filter;
 use crate::plan::keys::{Candidate, IndexUse, probe_indexed, probe_named};
@@ -19,7 +19,7 @@ use crate::plan::size::{limits, take_sample};
 use crate::plan::split::{MAX_CHUNKS, Size, chunks_wanted, key_ranges, split_ctid, too_many};
 use crate::plan::task::RelationTask;
 use crate::plan::time::plan_time;
-use crate::table::{Relation, RelationKind, TableSchema};
+use crate::table::{Relation, TableSchema};
 
 /// A row's size where nothing is known of a table but its bytes.
 const GUESSED_ROW_BYTES: u64 = 64;
@@ -27,6 +27,7 @@ const GUESSED_ROW_BYTES: u64 = 64;
 /// A relation, cut: what the plan says of it, and its chunks in order.
 pub(super) struct Cut {
     pub(super) relation: PlannedRelation,
+    pub(super) size: Size,
     pub(super) pieces: Vec<Piece>,
 }
 
@@ -87,8 +88,7 @@ pub(crate) async fn plan_table(
     }
     let mut plan = Plan::default();
     if schema.relations.is_empty() {
-        let empty = Size { rows: 0, bytes: 0 };
-        push_cut(&mut plan, empty_parent(schema), empty)?;
+        push_cut(&mut plan, empty_parent(schema))?;
     }
     let sample = take_sample(session, schema, options).await?;
     let without_identity = without_identity(session, schema).await?;
@@ -136,6 +136,7 @@ fn pack_small(plan: &mut Plan, options: &ExportOptions) {
 fn empty_parent(schema: &TableSchema) -> Cut {
     Cut {
         relation: PlannedRelation::whole(schema.name.clone(), schema.oid, "it has no partitions"),
+        size: Size { rows: 0, bytes: 0 },
         pieces: Piece::even(vec![Range::Whole], 0.0),
     }
 }
@@ -149,42 +150,45 @@ async fn plan_relation(task: RelationTask<'_>, plan: &mut Plan) -> Result<()> {
         ChunkBy::Ctid => choose_ctid(task.schema.kind, task.relation)?,
         ChunkBy::Auto | ChunkBy::Key(_) => choose(task).await?,
     };
-    push_cut(plan, cut_by(task, choice).await?, task.size)
+    push_cut(plan, cut_by(task, choice).await?)
 }
 
 /// The choice among the keys that the server knows of.
 async fn choose(task: RelationTask<'_>) -> Result<Choice> {
-    let (session, relation) = (task.session, task.relation);
-    let kind = task.schema.kind;
     if let ChunkBy::Key(names) = &task.options.chunk_by
         && !names.is_empty()
     {
-        let named = probe_named(session, kind, relation, names).await?;
-        return Ok(choose_named(named));
+        return Ok(choose_named(probe_named(task, names).await?));
     }
-    if matches!(kind, RelationKind::View | RelationKind::Query) {
-        return Ok(Choice::whole("it has neither pages nor statistics"));
-    }
-    let candidates = probe_indexed(session, relation).await?;
+    let is_auto = task.options.chunk_by == ChunkBy::Auto;
+    let candidates = match task.is_computed() {
+        true if is_auto => return Ok(Choice::whole("it has neither pages nor statistics")),
+        true => Vec::new(),
+        false => probe_indexed(task).await?,
+    };
     let wish = Wish {
         size: task.size,
         wanted: chunks_wanted(task.size, task.limits)?,
         is_pausable: task.options.is_pausable(),
     };
-    match &task.options.chunk_by {
-        ChunkBy::Key(_) => choose_key(relation, candidates, wish),
-        _ => Ok(choose_auto(relation, candidates, wish)),
+    match is_auto {
+        true => Ok(choose_auto(task.relation, candidates, wish)),
+        false => choose_key(task.relation, candidates, wish),
     }
 }
 
 /// Cuts by a choice that was made.
 async fn cut_by(task: RelationTask<'_>, mut choice: Choice) -> Result<Cut> {
+    let mut task = task;
+    if choice.method == ChunkMethod::Key && task.is_computed() {
+        task.size = count_rows(task).await?;
+    }
     let (relation, size, limits) = (task.relation, task.size, task.limits);
     let wanted = chunks_wanted(size, limits)?;
     let ranges = match (&choice.candidate, choice.method) {
         _ if wanted == 1 || choice.method == ChunkMethod::Whole => vec![Range::Whole],
         (Some(candidate), ChunkMethod::Key) => {
-            let found = find_bounds(task.session, relation, candidate, size, wanted).await?;
+            let found = find_bounds(task, candidate, wanted).await?;
             choice.reason = format!("{}; {}", choice.reason, found.how);
             key_ranges(&found.bounds, candidate.key.is_nullable())
         }
@@ -194,6 +198,7 @@ async fn cut_by(task: RelationTask<'_>, mut choice: Choice) -> Result<Cut> {
     let null_frac = null_frac.map_or(0.0, |key| key.statistics.null_frac);
     Ok(Cut {
         relation: planned(task, choice, &ranges, wanted),
+        size,
         pieces: Piece::even(ranges, null_frac),
     })
 }
@@ -235,7 +240,7 @@ fn planned(
 }
 
 /// Appends a relation and its chunks.
-fn push_cut(plan: &mut Plan, cut: Cut, size: Size) -> Result<()> {
+fn push_cut(plan: &mut Plan, cut: Cut) -> Result<()> {
     let total = (plan.chunks.len() + cut.pieces.len()) as u64;
     if total > MAX_CHUNKS {
         return Err(too_many(total));
@@ -244,6 +249,7 @@ fn push_cut(plan: &mut Plan, cut: Cut, size: Size) -> Result<()> {
     let relation = plan.relations.len() as u32;
     plan.relations.push(cut.relation);
     for piece in cut.pieces {
+        let size = cut.size;
         let share = |of: u64| (of as f64 * piece.share).round() as u64;
         plan.chunks.push(Chunk {
             id: ChunkId(plan.chunks.len() as u32),

@@ -15,9 +15,10 @@ fn chunks_are_numbered_across_relations_and_share_the_estimates() {
         let ranges = vec![Range::Key { lower, upper }, Range::NullKey];
         let cut = Cut {
             relation: PlannedRelation::whole(TableName::new("s", "t"), 1, ""),
+            size,
             pieces: Piece::even(ranges, 0.1),
         };
-        push_cut(&mut plan, cut, size).unwrap();
+        push_cut(&mut plan, cut).unwrap();
     }
     let ids: Vec<u32> = plan.chunks.iter().map(|chunk| chunk.id.0).collect();
     assert_eq!(ids, [0, 1, 2, 3]);

@@ -63,7 +63,7 @@ fn number(variable: &str, default: u64) -> u64 {
 fn random_tables_are_partitioned(major: u32) {
     let database = Database::create_on(major, "chunks");
     let session = database.session();
-    session.execute(tables::SETUP);
+    session.execute(&tables::setup(major));
     let seed = number("PGSLUICE_TEST_CHUNK_SEED", 1);
     let mut cut: BTreeMap<&str, u64> = BTreeMap::new();
     for number in 0..number("PGSLUICE_TEST_CHUNK_TABLES", TABLES) {

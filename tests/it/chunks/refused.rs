@@ -124,3 +124,61 @@ fn a_composite_key_is_taken_where_its_first_column_is_too_coarse() {
     assert_eq!(plan["chunks"].as_array().unwrap().len(), 30);
     reads_each_row_once(&database.session(), "public.t", &plan);
 }
+
+#[test]
+fn a_view_and_a_materialized_view_are_cut_by_a_named_key() {
+    let database = Database::create("views");
+    database.execute(
+        "CREATE TABLE t (row_id int8 PRIMARY KEY, word text COLLATE \"C\");
+         INSERT INTO t SELECT i, chr(65 + i % 50) || i FROM generate_series(1, 5000) i;
+         CREATE VIEW v AS SELECT * FROM t WHERE row_id > 10;
+         CREATE MATERIALIZED VIEW m AS SELECT * FROM t",
+    );
+    for (view, key) in [("v", "key:word"), ("v", "key:row_id"), ("m", "key:row_id")] {
+        let args = ["--chunk-by", key, "--chunk-rows", "500"];
+        let plan = plan(&database, view, &args);
+        reads_each_row_once(&database.session(), &format!("public.{view}"), &plan);
+        let chunks = plan["chunks"].as_array().unwrap().len();
+        assert!((8..=13).contains(&chunks), "{view} {key}: {plan:#}");
+    }
+    let said = refusal(&database, "v", "key", 2);
+    assert!(said.contains("no btree index"), "{said}");
+}
+
+#[test]
+fn a_sample_chunk_is_explained_and_risks_are_shown() {
+    let database = Database::create("explained");
+    database.execute(
+        "CREATE TABLE t (k int); INSERT INTO t SELECT generate_series(1, 5000); ANALYZE t",
+    );
+    let explained = |output: &str| {
+        let mut command = pgsluice();
+        let dsn = database.dsn();
+        command.args([
+            "plan",
+            "--from",
+            &dsn,
+            "--table",
+            "t",
+            "--chunk-by",
+            "key:k",
+        ]);
+        command.args(["--chunk-rows", "1000", "--explain", "--output", output]);
+        rig::run(&mut command, Duration::from_secs(60)).expect_code(0)
+    };
+    let json = explained("json").json();
+    let shown = &json["tables"][0]["explained"];
+    assert_eq!(shown["chunk"], 3, "{json:#}");
+    let lines = shown["lines"].to_string();
+    assert!(
+        lines.contains("Seq Scan on public.t") || lines.contains("Seq Scan on t"),
+        "{lines}"
+    );
+    assert!(!lines.contains("actual"), "{lines}");
+    let text = explained("table").stdout;
+    assert!(text.contains("EXPLAIN of chunk 3"), "{text}");
+    assert!(
+        text.contains("  risk     no index leads with \"k\""),
+        "{text}"
+    );
+}
