@@ -138,6 +138,9 @@ fn relations(text: &mut String, plan: &Plan) {
                 plain(&relation.reason)
             ),
         );
+        for risk in &relation.risks {
+            line_to(text, &format!("  risk     {name}{}", plain(risk)));
+        }
     }
     if hidden > 0 {
         line_to(
