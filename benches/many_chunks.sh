@@ -40,11 +40,6 @@ measure() {
     '{printf "%-34s %8.2f s   peak %4.0f MiB   exit %s\n", n, $1, $2 / 1024, c}'
 }
 flags=(--from "$dsn" --chunk-by key:id --chunk-rows 2 --lease-interval 200ms --output json)
-run() { # TABLE [FLAGS…]
-  local table=$1
-  shift
-  "$bin" export --table "many_chunks.$table" --to "$work/$table" "${flags[@]}" "$@"
-}
 # The largest object below a folder whose name fits.
 largest() { find "$1" -type f "${@:2}" -printf '%s\n' | sort -n | tail -1; }
 
@@ -52,9 +47,9 @@ measure "plan of $most chunks" "$bin" plan --table "many_chunks.t$most" "${flags
 measure "plan of 1e9 rows by statistics" "$bin" plan --table many_chunks.huge --from "$dsn" \
   --chunk-by key:id --chunk-rows $((1000000000 / most)) --output json
 
-run t1000 >/dev/null
+"$bin" export --table many_chunks.t1000 --to "$work/t1000" "${flags[@]}" >/dev/null
 # Once all chunks of the plan are there and half of them are committed, it is killed.
-run "t$most" >/dev/null 2>&1 &
+"$bin" export --table "many_chunks.t$most" --to "$work/t$most" "${flags[@]}" >/dev/null 2>&1 &
 pid=$!
 while [ "$(find "$work/t$most" -name 'part-*' 2>/dev/null | wc -l)" -lt $((most / 2)) ]; do
   kill -0 $pid || { echo "it ended before it was killed" >&2; exit 1; }
@@ -63,9 +58,10 @@ done
 kill -KILL $pid
 wait $pid 2>/dev/null || true
 left=$((most - $(find "$work/t$most" -name 'part-*' | wc -l)))
+entries=$(find "$work/t$most" -path '*/_pgsluice/log/*' | wc -l)
 
 # Resuming up to the first new chunk: a run that stops after one.
-measure "resume, to the first chunk" "$bin" export --table "many_chunks.t$most" \
+measure "resume of $entries entries, one chunk" "$bin" export --table "many_chunks.t$most" \
   --to "$work/t$most" "${flags[@]}" --max-chunks 1 || true
 measure "resume, $left chunks to the end" "$bin" export --table "many_chunks.t$most" \
   --to "$work/t$most" "${flags[@]}"

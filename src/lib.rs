@@ -57,8 +57,8 @@ pub use chunk::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use export::{
-    Cancel, ChunkPlan, ColumnPlan, EndState, ExportReport, MemoryCeiling, Phase, PlanReport,
-    Progress, Retry, TablePlan, TableProgress, TableReport, export, plan,
+    Cancel, ChunkPlan, ColumnPlan, EndState, ExportReport, FailedPlan, MemoryCeiling, Phase,
+    PlanReport, Progress, Retry, TablePlan, TableProgress, TableReport, export, plan,
 };
 pub use lsn::Lsn;
 pub use options::{

@@ -13,6 +13,8 @@ use super::report::{self, line_to, warnings};
 use super::resolve::{Display, Job, Output};
 use super::{exit, interrupt, warn};
 
+mod summary;
+
 /// Chunks shown at the start and at the end of a plan.
 const FIRST: usize = 5;
 const LAST: usize = 2;
@@ -38,10 +40,16 @@ pub(crate) async fn run(job: Job, all_chunks: bool, display: Display) -> Result<
 
 fn text(report: &PlanReport, all_chunks: bool, width: Option<usize>) -> String {
     let mut text = String::new();
-    for table in &report.tables {
-        table_text(&mut text, table, all_chunks, width);
+    if report.tables.len() + report.failed.len() > 1 && !all_chunks {
+        text = summary::tables(report, width);
         text.push('\n');
+    } else {
+        for table in &report.tables {
+            table_text(&mut text, table, all_chunks, width);
+            text.push('\n');
+        }
     }
+    summary::failed(&mut text, &report.failed);
     line_to(&mut text, &memory(&report.memory));
     warnings(&mut text, &report.warnings);
     text

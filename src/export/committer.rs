@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::chunk::Totals;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,6 +22,9 @@ use crate::manifest::{
     check_committed, finish, totals_of,
 };
 
+/// Chunks that land within this time of the last commit are committed together: a resume reads
+/// every entry of the log, and small chunks would make as many of them.
+const GROUP_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the ends of all tables may take to be recorded, after a failure or a stop.
 const CLOSE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -120,10 +124,34 @@ impl Committer {
         events: mpsc::Sender<Event>,
     ) -> Self {
         let mut group = Vec::new();
+        let mut next = Instant::now();
         while requests.recv_many(&mut group, MAX_COMMIT_CHUNKS).await > 0 {
+            while next > Instant::now() && self.may_wait(&group) {
+                match tokio::time::timeout_at(next, requests.recv()).await {
+                    Ok(Some(request)) => group.push(request),
+                    Ok(None) | Err(_) => break,
+                }
+            }
+            next = Instant::now() + GROUP_INTERVAL;
             self.serve_group(std::mem::take(&mut group), &events).await;
         }
         self
+    }
+
+    /// Whether more chunks may be waited for: nobody waits for these, and one entry holds more.
+    fn may_wait(&self, group: &[Request]) -> bool {
+        let mut landed = vec![0; self.tables.len()];
+        for request in group {
+            match request {
+                Request::Commit(chunk) => landed[chunk.table] += 1,
+                _ => return false,
+            }
+        }
+        let is_last = |(table, landed): (&TableLog, &usize)| {
+            let dataset = table.log.dataset();
+            *landed > 0 && dataset.committed.len() + landed >= dataset.plan.chunks.len()
+        };
+        group.len() < MAX_COMMIT_CHUNKS && !self.tables.iter().zip(&landed).any(is_last)
     }
 
     /// Commits first: whatever else is asked of a table comes after its last chunk.

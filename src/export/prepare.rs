@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 
 use crate::chunk::{ChunkId, Plan, Totals};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,11 +19,11 @@ use crate::manifest::{
 };
 use crate::mapping::{MappingOptions, TableMapping, map_table};
 use crate::options::ExportOptions;
-use crate::pg::{Keeper, catalog};
+use crate::pg::{Keeper, Refused, catalog};
 use crate::plan::{Decision, check_filter, decide, plan_run, window_warnings};
 use crate::snapshot::Snapshot;
 use crate::store::{Root, layout};
-use crate::table::TableSchema;
+use crate::table::{TableName, TableSchema};
 
 /// A table whose place and past are known.
 pub(crate) struct Prepared {
@@ -46,18 +46,21 @@ pub(crate) struct OpenedTable {
     pub(crate) chunks_skipped: u64,
 }
 
-/// Chooses the columns, maps the types, reads the manifest, and decides what is to be done.
+/// Chooses the columns, maps the types, reads the manifest, and decides what is to be done. A
+/// table that a pattern found fails alone, and goes to `refused`.
 pub(crate) async fn prepare_tables(
     keeper: &Keeper,
     root: &Root,
     options: &ExportOptions,
+    refused: &mut Vec<Refused>,
 ) -> Result<Vec<Prepared>> {
     let mut prepared: Vec<Prepared> = Vec::with_capacity(keeper.tables().len());
     for table in keeper.tables() {
-        let name = table.name.to_string();
-        let one = prepare_table(keeper, table, root, options)
-            .await
-            .map_err(|error| error.with_table(name))?;
+        let attempt = keeper.attempt(prepare_table(keeper, table, root, options));
+        let Some(one) = alone(keeper, &table.name, attempt.await?, refused)? else {
+            keeper.let_go(&table.name).await?;
+            continue;
+        };
         if let Some(twin) = prepared
             .iter()
             .find(|other| other.root.url() == one.root.url())
@@ -75,7 +78,34 @@ pub(crate) async fn prepare_tables(
     if options.require_consistent {
         refuse_mixed_tables(&prepared, keeper.snapshot())?;
     }
+    keeper.planned().await?;
     Ok(prepared)
+}
+
+/// What failed for one table: the run's own error when the table was named, or when no other table
+/// would fare better.
+pub(crate) fn alone<T>(
+    keeper: &Keeper,
+    name: &TableName,
+    outcome: Result<T>,
+    refused: &mut Vec<Refused>,
+) -> Result<Option<T>> {
+    let error = match outcome {
+        Ok(done) => return Ok(Some(done)),
+        Err(error) => error.with_table(name.to_string()),
+    };
+    let is_the_runs = matches!(
+        error.kind(),
+        ErrorKind::Storage | ErrorKind::Internal | ErrorKind::Cancelled
+    );
+    if is_the_runs || keeper.is_named(name) {
+        return Err(error);
+    }
+    refused.push(Refused {
+        name: name.clone(),
+        error,
+    });
+    Ok(None)
 }
 
 /// `--require-consistent` over several tables: what an earlier run completed cannot be read again.
@@ -187,7 +217,7 @@ async fn plan_of(
         Decision::Continue { .. } => {
             // Planning would have done so: it locks what else the filter reads.
             if let Some(filter) = &options.filter {
-                check_filter(keeper.session(), &schema.name, filter).await?;
+                check_filter(keeper.session(), schema, filter).await?;
             }
             Ok(None)
         }
@@ -254,53 +284,74 @@ fn config_of(keeper: &Keeper, schema: &TableSchema, options: &ExportOptions) -> 
     }
 }
 
-/// Refuses datasets that another writer is alive on. Waits up to three lease intervals for one
-/// that has not said its end.
+/// Refuses datasets that another writer is alive on. Waits up to three lease intervals for those
+/// that have not said their end.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Conflict`], naming the owner.
-pub(crate) async fn refuse_live_writers(tables: &[Prepared], interval: Duration) -> Result<()> {
-    let open = tables.iter().filter_map(|table| {
-        let dataset = table.dataset.as_ref()?;
-        let ended = matches!(
-            dataset.state,
-            State::Complete | State::Paused | State::Failed
-        );
-        (!ended).then_some((table, dataset))
-    });
-    try_join_all(open.map(|(table, dataset)| async move {
-        match is_alive(&table.root, dataset, interval).await? {
-            Liveness::Dead => Ok(()),
-            Liveness::Alive { by, .. } => Err(Error::new(
-                ErrorKind::Conflict,
-                format!("{by} is exporting to {}", table.root.url()),
-            )
-            .with_table(table.schema.name.to_string())
-            .with_advice(
-                "wait for it or stop it; --takeover fences it and goes on from what it committed",
-            )),
+/// [`ErrorKind::Conflict`], naming the owner, for a table that was named.
+pub(crate) async fn refuse_live_writers(
+    keeper: &Keeper,
+    tables: Vec<Prepared>,
+    interval: Duration,
+    refused: &mut Vec<Refused>,
+) -> Result<Vec<Prepared>> {
+    let checks = join_all(tables.iter().map(|table| check_writer(table, interval))).await;
+    let mut free = Vec::with_capacity(tables.len());
+    for (table, checked) in tables.into_iter().zip(checks) {
+        match alone(keeper, &table.schema.name, checked, refused)? {
+            Some(()) => free.push(table),
+            None => keeper.let_go(&table.schema.name).await?,
         }
-    }))
-    .await
-    .map(drop)
+    }
+    Ok(free)
 }
 
-/// Opens the next epoch of every table, and starts its heartbeat. On an error `opened` holds the
+async fn check_writer(table: &Prepared, interval: Duration) -> Result<()> {
+    let Some(dataset) = &table.dataset else {
+        return Ok(());
+    };
+    if matches!(
+        dataset.state,
+        State::Complete | State::Paused | State::Failed
+    ) {
+        return Ok(());
+    }
+    match is_alive(&table.root, dataset, interval).await? {
+        Liveness::Dead => Ok(()),
+        Liveness::Alive { by, .. } => Err(Error::new(
+            ErrorKind::Conflict,
+            format!("{by} is exporting to {}", table.root.url()),
+        )
+        .with_advice(
+            "wait for it or stop it; --takeover fences it and goes on from what it committed",
+        )),
+    }
+}
+
+/// What has been opened so far, and what could not be.
+#[derive(Default)]
+pub(crate) struct Opening {
+    pub(crate) opened: Vec<OpenedTable>,
+    pub(crate) refused: Vec<Refused>,
+}
+
+/// Opens the next epoch of every table, and starts its heartbeat. On an error `opening` holds the
 /// tables that were opened before, for the caller to close.
 pub(crate) async fn open_tables(
     keeper: &Keeper,
     prepared: Vec<Prepared>,
     options: &ExportOptions,
     progress: &Progress,
-    opened: &mut Vec<OpenedTable>,
+    opening: &mut Opening,
 ) -> Result<()> {
     for table in prepared {
-        let name = table.schema.name.to_string();
-        let one = open_table(keeper, table, options, progress)
-            .await
-            .map_err(|error| error.with_table(name))?;
-        opened.push(one);
+        let name = table.schema.name.clone();
+        let one = open_table(keeper, table, options, progress).await;
+        match alone(keeper, &name, one, &mut opening.refused)? {
+            Some(one) => opening.opened.push(one),
+            None => keeper.let_go(&name).await?,
+        }
     }
     Ok(())
 }

@@ -6,7 +6,8 @@ use crate::chunk::{Chunk, Plan};
 use crate::error::Result;
 use crate::export::budget::MemoryCeiling;
 use crate::export::open_keeper;
-use crate::export::prepare::mapping_options;
+use crate::export::prepare::{alone, mapping_options};
+use crate::export::worker::one_line;
 use crate::mapping::{ColumnMapping, SelectAs, TableMapping, map_table};
 use crate::options::{ExportOptions, MapTo, OnUnrepresentable};
 use crate::pg::{ConnectOptions, Keeper, catalog, sql};
@@ -22,8 +23,22 @@ pub struct PlanReport {
     pub tables: Vec<TablePlan>,
     /// The most memory a run would hold, and the terms it is made of.
     pub memory: MemoryCeiling,
+    /// Tables that a pattern found and that an export could not read.
+    pub failed: Vec<FailedPlan>,
     /// Things a person should know, each one sentence.
     pub warnings: Vec<String>,
+}
+
+/// A table that cannot be exported as it is.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct FailedPlan {
+    /// `schema.name`.
+    pub table: String,
+    /// Why, on one line.
+    pub error: String,
+    /// What to do.
+    pub advice: Option<String>,
 }
 
 /// One table's plan.
@@ -85,18 +100,28 @@ pub struct ChunkPlan {
 /// As [`export`](crate::export::export), but for the store, which is not touched.
 pub async fn plan(source: &ConnectOptions, options: &ExportOptions) -> Result<PlanReport> {
     options.validate()?;
-    let keeper = open_keeper(source, options, "pgsluice plan".to_owned()).await?;
+    let mut keeper = open_keeper(source, options, "pgsluice plan".to_owned()).await?;
+    let mut refused = keeper.take_refused();
     let mut tables = Vec::with_capacity(keeper.tables().len());
     for table in keeper.tables() {
-        let name = table.name.to_string();
-        let planned = plan_one(&keeper, table, options).await;
-        tables.push(planned.map_err(|error| error.with_table(name))?);
+        let attempt = keeper.attempt(plan_one(&keeper, table, options));
+        tables.extend(alone(&keeper, &table.name, attempt.await?, &mut refused)?);
     }
+    let mut warnings = warnings(&tables);
+    warnings.extend(keeper.warnings().iter().cloned());
     keeper.release().await?;
     Ok(PlanReport {
         memory: MemoryCeiling::of(options),
-        warnings: warnings(&tables),
+        warnings,
         tables,
+        failed: refused
+            .into_iter()
+            .map(|table| FailedPlan {
+                table: table.name.to_string(),
+                error: one_line(&table.error),
+                advice: table.error.advice().map(str::to_owned),
+            })
+            .collect(),
     })
 }
 

@@ -21,6 +21,7 @@ use crate::export::table_run::TableRun;
 use crate::export::worker::{Work, one_line, work};
 use crate::options::ExportOptions;
 use crate::pg::{ConnectOptions, Keeper, catalog};
+use crate::table::RelationKind;
 
 /// How long the last look at a table's definition may take, its tries included.
 const SCHEMA_CHECK_LIMIT: Duration = Duration::from_secs(60);
@@ -227,11 +228,15 @@ impl Run {
                 if let Some(error) = error {
                     self.work.runs[table].fail(error);
                 }
-                self.tables[table] = Stage::Ended;
-                let message = self.work.runs[table].told();
-                let table_name = &self.work.tables[table].schema.name;
-                tracing::error!(table = %table_name, error = message, "the table failed");
-                self.let_go(table).await;
+                let before = std::mem::replace(&mut self.tables[table], Stage::Ended);
+                if self.tables.len() > 1 {
+                    let error = self.work.runs[table].told();
+                    let table = &self.work.tables[table].schema.name;
+                    tracing::error!(%table, error, "the table failed; the others go on");
+                }
+                if before == Stage::Reading {
+                    self.let_go(table).await;
+                }
             }
         }
     }
@@ -328,10 +333,17 @@ impl Run {
     /// enum label.
     async fn check_schema(&self, table: usize) -> Result<()> {
         let before = &self.work.tables[table].schema;
-        let purpose = format!("pgsluice {} catalog", self.work.run_id);
-        let session = self.work.source.connect(&purpose).await?;
-        session.check_server(&self.work.snapshot)?;
-        let now = catalog::reload(&session, before).await?;
+        let now = match &self.keeper {
+            Some(keeper) if before.kind == RelationKind::Query => {
+                keeper.reload_query(before).await?
+            }
+            _ => {
+                let purpose = format!("pgsluice {} catalog", self.work.run_id);
+                let session = self.work.source.connect(&purpose).await?;
+                session.check_server(&self.work.snapshot)?;
+                catalog::reload(&session, before, self.work.options.inheritance).await?
+            }
+        };
         let changed = catalog::schema_differences(before, &now);
         if changed.is_empty() {
             return Ok(());
@@ -359,9 +371,10 @@ impl Run {
             committer.close(error.kind(), &one_line(&error)).await;
             return (committer, Err(error));
         }
-        if let Some(reason) = self.work.pacer.reason() {
-            committer.close(ErrorKind::Cancelled, reason).await;
-        }
+        // Tables that are complete or failed have their end already.
+        let reason = self.work.pacer.reason();
+        let reason = reason.unwrap_or("the run ended before this table");
+        committer.close(ErrorKind::Cancelled, reason).await;
         (committer, Ok(()))
     }
 }

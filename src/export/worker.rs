@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::chunk::{Chunk, Plan};
+use crate::chunk::{Chunk, Plan, PlannedRelation, Range};
 use crate::copy::{CopyDecoder, CopySummary};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::{Landed, Request};
@@ -262,7 +262,7 @@ impl Connection {
             range: chunk.range.clone(),
             relation: relation.name.clone(),
             relation_index: chunk.relation,
-            predicate: sql::predicate(relation, &chunk.range).unwrap_or_default(),
+            predicate: shown_condition(relation, &chunk.range),
             snapshot: table.snapshot_index,
             lsn: work.snapshot.lsn,
             rows: summary.rows,
@@ -345,7 +345,6 @@ impl Connection {
         feed: mpsc::Sender<read::Feed>,
         tried: &Tried,
     ) -> Result<CopySummary> {
-        let relation = table.plan.relation_of(chunk);
         let select = sql::chunk_select(
             &table.plan,
             chunk,
@@ -355,9 +354,11 @@ impl Connection {
         let work = Arc::clone(&self.work);
         let session = self.connected().await?;
         session.join_snapshot(&work.snapshot).await?;
-        session
-            .lock_nowait(&relation.name, leaf_kind(table.schema.kind))
-            .await?;
+        for relation in table.plan.relations_of(chunk) {
+            session
+                .lock_nowait(relation, leaf_kind(table.schema.kind))
+                .await?;
+        }
         session.check_unchanged().await?;
         let reading = read::Reading {
             oversize: &work.oversize,
@@ -380,6 +381,16 @@ impl Connection {
             None => self.work.source.connect(&purpose).await?,
         };
         Ok(self.session.insert(session))
+    }
+}
+
+/// The condition of a chunk's rows for people, but for the filter, which all have.
+fn shown_condition(relation: &PlannedRelation, range: &Range) -> String {
+    match sql::conditions(relation, range, None).as_slice() {
+        [one] => one.clone(),
+        several => sql::where_clause(several)
+            .trim_start_matches(" WHERE ")
+            .to_owned(),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::table::{TableName, TableSchema};
 /// The format of log entries and of the consolidated manifest.
 pub(crate) const VERSION: u32 = 1;
 /// Most chunks of one plan entry.
-pub(crate) const MAX_PLAN_CHUNKS: usize = 10_000;
+pub(crate) const MAX_PLAN_CHUNKS: usize = 1_000;
 /// Most chunks of one commit entry.
 pub(crate) const MAX_COMMIT_CHUNKS: usize = 1_000;
 

@@ -5,21 +5,21 @@
 //! in `types`; what one becomes in Arrow is `mapping`'s.
 
 mod known;
+mod query;
+mod relations;
 mod types;
 
 use std::collections::BTreeMap;
 
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
+pub(crate) use self::relations::wider_children;
 use self::types::Types;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Inheritance;
 use crate::pg::names::Resolved;
 use crate::pg::session::{Session, column};
-use crate::table::{Column, Relation, RelationKind, TableName, TableSchema};
-
-/// ctid ranges are scanned as ranges since 14 (TID Range Scan).
-const CTID_RANGE_VERSION: u32 = 140_000;
+use crate::table::{Column, RelationKind, TableName, TableSchema};
 
 /// Columns in `attnum` order. A domain is followed to its base as the server does
 /// (`getBaseTypeAndTypmod`). A `NOT NULL` that was never validated (18) promises nothing.
@@ -47,30 +47,6 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
 JOIN pg_catalog.pg_type d ON d.oid = a.atttypid
 ORDER BY a.attnum";
 
-/// The relation itself, or its leaf partitions, as the transaction's snapshot sees them
-/// (`pg_partition_tree` would not: it shows what is attached now).
-const RELATIONS_SQL: &str = "
-WITH RECURSIVE tree(oid) AS (
-  SELECT $1::pg_catalog.oid
-  UNION ALL
-  SELECT i.inhrelid FROM tree t
-  JOIN pg_catalog.pg_class p ON p.oid = t.oid AND p.relkind = 'p'
-  JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
-)
-SELECT c.oid, n.nspname::text, c.relname::text, c.relkind,
-  CASE WHEN $2 THEN coalesce(pg_catalog.pg_table_size(c.oid), 0) ELSE 0 END,
-  CASE WHEN $2 THEN coalesce(pg_catalog.pg_relation_size(c.oid), 0) ELSE 0 END
-    / pg_catalog.current_setting('block_size')::pg_catalog.int8,
-  c.reltuples::pg_catalog.float8, c.relpages::pg_catalog.int8,
-  coalesce((SELECT m.amname = 'heap' FROM pg_catalog.pg_am m WHERE m.oid = c.relam), false),
-  pg_catalog.has_table_privilege(c.oid, 'SELECT'),
-  c.relpersistence
-FROM tree t
-JOIN pg_catalog.pg_class c ON c.oid = t.oid
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind <> 'p'
-ORDER BY n.nspname, c.relname";
-
 const PRIMARY_KEY: &str = "
 SELECT a.attname::text
 FROM pg_catalog.pg_index i
@@ -90,43 +66,59 @@ pub(crate) async fn load_table(session: &Session, table: &Resolved) -> Result<Ta
     load_with(session, table, true).await
 }
 
-/// Sizes are asked of the files, under a lock: a queued DDL would let a second session wait.
 async fn load_with(session: &Session, table: &Resolved, with_sizes: bool) -> Result<TableSchema> {
     let load = async {
-        let schema = TableSchema {
+        if let Some(query) = &table.query {
+            return query::load_query(session, &table.name, query).await;
+        }
+        Ok(TableSchema {
             name: table.name.clone(),
             oid: table.oid,
             kind: table.kind,
             columns: load_columns(session, table.oid).await?,
             primary_key: load_primary_key(session, table.oid).await?,
-            relations: load_relations(session, table, with_sizes).await?,
-        };
-        Ok(schema)
+            relations: relations::load_relations(session, table, with_sizes).await?,
+        })
     };
     load.await
         .map_err(|error: Error| error.with_table(table.name.to_string()))
 }
 
 /// Reads a known table again, with the same choice of columns, for the check at the end. Takes
-/// no lock on it: DDL that waits for the keeper's lock must not make the keeper's run wait.
-/// Sizes are 0.
+/// no lock on it: DDL that waits for the keeper's lock must not make the keeper's run wait. (A
+/// query is analysed, which locks what it reads: [`Keeper::reload_query`] does that.) Sizes are 0.
+///
+/// [`Keeper::reload_query`]: crate::pg::Keeper::reload_query
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Config`] when the table or a chosen column is gone.
-pub(crate) async fn reload(session: &Session, schema: &TableSchema) -> Result<TableSchema> {
+pub(crate) async fn reload(
+    session: &Session,
+    schema: &TableSchema,
+    inheritance: Option<Inheritance>,
+) -> Result<TableSchema> {
     let table = Resolved {
         name: schema.name.clone(),
         oid: schema.oid,
         kind: schema.kind,
+        with_children: schema.kind == RelationKind::Table
+            && inheritance == Some(Inheritance::IncludeChildren),
+        query: None,
+        is_named: true,
     };
     let now = load_with(session, &table, false).await?;
-    let chosen: Vec<String> = schema
+    same_columns(&now, schema)
+}
+
+/// A table as it is now, with the columns that were chosen of it before.
+pub(super) fn same_columns(now: &TableSchema, before: &TableSchema) -> Result<TableSchema> {
+    let chosen: Vec<String> = before
         .columns
         .iter()
         .map(|column| column.name.clone())
         .collect();
-    select_columns(&now, Some(&chosen), &[])
+    select_columns(now, Some(&chosen), &[])
 }
 
 /// The schema with only the chosen columns, in the order of `include` where it is given.
@@ -306,7 +298,7 @@ fn refused(schema: &TableSchema, message: &str) -> Error {
 async fn load_columns(session: &Session, oid: u32) -> Result<Vec<Column>> {
     let what = "the table's columns could not be read";
     let rows = session.query(what, COLUMNS_SQL, &[&oid]).await?;
-    let types = types::load_types(session, oid).await?;
+    let types = types::load_types(session, oid, &[]).await?;
     rows.iter().map(|row| read_column(row, &types)).collect()
 }
 
@@ -330,75 +322,6 @@ fn read_column(row: &Row, types: &Types) -> Result<Column> {
         generated: column(row, 6)?,
         collation: column(row, 7)?,
     })
-}
-
-async fn load_relations(
-    session: &Session,
-    table: &Resolved,
-    with_sizes: bool,
-) -> Result<Vec<Relation>> {
-    let what = "the table's relations could not be read";
-    let params: [&(dyn ToSql + Sync); 2] = [&table.oid, &with_sizes];
-    let rows = session.query(what, RELATIONS_SQL, &params).await?;
-    if rows.is_empty() && table.kind != RelationKind::Partitioned {
-        return Err(Error::new(
-            ErrorKind::Config,
-            "the table does not exist any more",
-        ));
-    }
-    rows.iter()
-        .map(|row| read_relation(session, table, row))
-        .collect()
-}
-
-fn read_relation(session: &Session, table: &Resolved, row: &Row) -> Result<Relation> {
-    let name = TableName::new(column::<String>(row, 1)?, column::<String>(row, 2)?);
-    let relkind = column::<i8>(row, 3)?.cast_unsigned();
-    if relkind == b'f' {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("partition {name} is a foreign table: its rows are outside the snapshot"),
-        )
-        .with_advice("export the other partitions as tables of their own"));
-    }
-    if !column::<bool>(row, 9)? {
-        return Err(Error::new(
-            ErrorKind::Source,
-            format!("the user may not read partition {name}"),
-        )
-        .with_advice("partitions are read one by one: GRANT SELECT on each of them"));
-    }
-    if column::<i8>(row, 10)?.cast_unsigned() == b'u' && session.identity().in_recovery {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("partition {name} is unlogged and cannot be read on a standby"),
-        ));
-    }
-    let heap_pages = column::<i64>(row, 5)?.max(0).cast_unsigned();
-    Ok(Relation {
-        name,
-        oid: column(row, 0)?,
-        has_ctid: column(row, 8)?
-            && table.kind != RelationKind::MaterializedView
-            && session.server_version() >= CTID_RANGE_VERSION,
-        table_bytes: column::<i64>(row, 4)?.max(0).cast_unsigned(),
-        heap_pages,
-        estimated_rows: estimated_rows(column(row, 6)?, column(row, 7)?, heap_pages),
-    })
-}
-
-/// `reltuples` scaled to the pages of today, as the server's planner does; `None` for a table
-/// that was never analyzed (-1 since 14, zero pages before).
-fn estimated_rows(reltuples: f64, relpages: i64, heap_pages: u64) -> Option<u64> {
-    if reltuples < 0.0 || (relpages <= 0 && reltuples == 0.0) {
-        return (heap_pages == 0).then_some(0);
-    }
-    let scale = match relpages {
-        ..=0 => 1.0,
-        pages => heap_pages as f64 / pages as f64,
-    };
-    // A cast from float saturates; the product is not negative.
-    Some((reltuples * scale).round() as u64)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Choosing and comparing columns, without a server.
 
+use super::relations::estimated_rows;
 use super::*;
 use crate::pg_type::{Attribute, PgType, TypeRef};
+use crate::table::Relation;
 
 fn column_named(name: &str) -> Column {
     Column {

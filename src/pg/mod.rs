@@ -13,9 +13,11 @@ pub(crate) mod error;
 mod keeper;
 pub(crate) mod load;
 mod local_files;
-pub(crate) mod names;
+mod locker;
+mod names;
 mod params;
 pub(crate) mod row_hash;
+mod select;
 pub(crate) mod session;
 mod settings;
 pub(crate) mod sql;
@@ -25,4 +27,5 @@ mod value_text;
 
 pub use conninfo::ConnectOptions;
 pub(crate) use keeper::{Keeper, KeeperOptions};
+pub(crate) use select::{Refused, Selection};
 pub(crate) use session::{ServerIdentity, Session};

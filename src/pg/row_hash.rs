@@ -12,6 +12,7 @@ use crate::pg::error::sqlstate;
 use crate::pg::session::{Session, column};
 use crate::pg::sql::{self, SelectColumn, from_clause, quote_ident, quote_literal};
 use crate::snapshot::Snapshot;
+use crate::table::TableSchema;
 
 /// Rows of a part of a relation, and their hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,24 +46,27 @@ pub(crate) struct SentColumn(String);
 /// [`ErrorKind::Source`] when a column is gone or its type sends nothing.
 pub(crate) async fn sent_columns(
     session: &Session,
-    table_oid: u32,
+    table: &TableSchema,
     columns: &[SelectColumn],
 ) -> Result<Vec<SentColumn>> {
     // A domain sends as its base; polymorphic send functions want to see that.
     let sql = "WITH RECURSIVE based AS (
-            SELECT a.attname, a.atttypid AS oid FROM pg_catalog.pg_attribute a
-            WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+            SELECT a.attname, a.oid FROM ROWS FROM (
+              pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.oid[])
+            ) AS a(attname, oid)
             UNION ALL
             SELECT based.attname, t.typbasetype FROM based
             JOIN pg_catalog.pg_type t ON t.oid = based.oid WHERE t.typtype = 'd')
-        SELECT based.attname::text, n.nspname::text, p.proname::text,
+        SELECT based.attname, n.nspname::text, p.proname::text,
                pg_catalog.format_type(t.oid, -1)
         FROM based
         JOIN pg_catalog.pg_type t ON t.oid = based.oid AND t.typtype <> 'd'
         JOIN pg_catalog.pg_proc p ON p.oid = t.typsend
         JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace";
     let what = "the columns' send functions could not be read";
-    let rows = session.query(what, sql, &[&table_oid]).await?;
+    let names: Vec<&str> = table.columns.iter().map(|one| one.name.as_str()).collect();
+    let types: Vec<u32> = table.columns.iter().map(|one| one.type_oid).collect();
+    let rows = session.query(what, sql, &[&names, &types]).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
         let name: String = column(row, 0)?;

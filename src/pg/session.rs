@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, Statement};
 
+use crate::chunk::PlannedRelation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::CancelHandle;
 use crate::pg::copy_stream::CopyStream;
 use crate::pg::error::{is_snapshot_gone, source_error};
-use crate::pg::sql::{copy_statement, quote_literal, quote_table};
+use crate::pg::sql::{copy_statement, from_clause, quote_literal};
 use crate::snapshot::Snapshot;
-use crate::table::{RelationKind, TableName};
+use crate::table::RelationKind;
 
 /// What a server must stay for a run to go on (a failover changes the timeline, a restart the
 /// start, another cluster the identifier).
@@ -154,29 +155,33 @@ impl Session {
         column(&row, 0)
     }
 
-    /// Locks a relation in ACCESS SHARE mode until the transaction ends, or fails at once.
+    /// Locks what a relation of a plan reads in ACCESS SHARE mode until the transaction ends, or
+    /// fails at once.
     ///
-    /// The keeper holds the same lock; what this adds is an error instead of a wait when DDL is
-    /// already queued behind it.
+    /// The keeper holds the same locks; what this adds is an error instead of a wait when DDL is
+    /// already queued behind them.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Source`], retryable, when a stronger lock is held or awaited.
-    pub(crate) async fn lock_nowait(&self, name: &TableName, kind: RelationKind) -> Result<()> {
-        let table = quote_table(name);
+    pub(crate) async fn lock_nowait(
+        &self,
+        relation: &PlannedRelation,
+        kind: RelationKind,
+    ) -> Result<()> {
+        let from = from_clause(relation);
         let sql = match kind {
-            // LOCK TABLE takes no materialized view: a query that reads nothing locks it.
-            RelationKind::MaterializedView => format!(
-                "SET LOCAL lock_timeout TO '100ms'; SELECT FROM {table} LIMIT 0; \
+            // LOCK TABLE takes no materialized view, nor what a query reads: reading no rows does.
+            RelationKind::MaterializedView | RelationKind::Query | RelationKind::View => format!(
+                "SET LOCAL lock_timeout TO '100ms'; SELECT FROM {from} LIMIT 0; \
                  SET LOCAL lock_timeout TO 0"
             ),
-            RelationKind::View => format!("LOCK TABLE {table} IN ACCESS SHARE MODE NOWAIT"),
-            _ => format!("LOCK TABLE ONLY {table} IN ACCESS SHARE MODE NOWAIT"),
+            _ => format!("LOCK TABLE {from} IN ACCESS SHARE MODE NOWAIT"),
         };
         let locked = self
             .execute("the table could not be locked at once", &sql)
             .await;
-        locked.map_err(|error| error.with_table(name.to_string()))
+        locked.map_err(|error| error.with_table(relation.name.to_string()))
     }
 
     /// Makes sure that no relation this transaction has locked was truncated or rewritten after
@@ -187,29 +192,61 @@ impl Session {
     ///
     /// [`ErrorKind::Source`], naming the relation.
     pub(crate) async fn check_unchanged(&self) -> Result<()> {
+        match self.rewritten(&[self.backend_pid]).await?.first() {
+            Some((_, changed)) => Err(rewritten(changed)),
+            None => Ok(()),
+        }
+    }
+
+    /// The relations, oid and name, that these backends have locked and that got a new file after
+    /// this transaction's snapshot.
+    pub(super) async fn rewritten(&self, backends: &[i32]) -> Result<Vec<(u32, String)>> {
         // pg_class answers as of the snapshot, the function as of now; relfilenode is 0 for the
         // few mapped catalogs, and for relations without a file of their own.
-        let sql = "SELECT n.nspname::text || '.' || c.relname::text
+        let sql = "SELECT DISTINCT c.oid, n.nspname::text || '.' || c.relname::text
             FROM pg_catalog.pg_locks l
             JOIN pg_catalog.pg_class c ON c.oid = l.relation
             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-            WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation'
+            WHERE l.pid = ANY ($1) AND l.locktype = 'relation'
               AND c.relfilenode <> 0
               AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid)
-            ORDER BY 1 LIMIT 1";
+            ORDER BY 2";
         let what = "the tables' files could not be checked";
-        let rows = self.query(what, sql, &[]).await?;
-        let Some(row) = rows.first() else {
-            return Ok(());
-        };
-        let changed: String = column(row, 0)?;
-        Err(Error::new(
-            ErrorKind::Source,
-            format!(
-                "{changed} was truncated or rewritten after the snapshot: its rows are gone from it"
-            ),
-        )
-        .with_advice("take a new snapshot"))
+        let rows = self.query(what, sql, &[&backends]).await?;
+        rows.iter()
+            .map(|row| Ok((column(row, 0)?, column(row, 1)?)))
+            .collect()
+    }
+
+    /// Makes sure that a condition is one boolean expression over what stands in a FROM clause,
+    /// and locks whatever else it reads. Nothing is executed.
+    ///
+    /// `CASE WHEN … THEN` leaves no room for what parentheses would let through, such as
+    /// `true) OR (true`.
+    ///
+    /// # Errors
+    ///
+    /// Mostly [`ErrorKind::Config`], with the server's message beneath. The transaction is then
+    /// over.
+    pub(crate) async fn check_condition(&self, from: &str, condition: &str) -> Result<()> {
+        let sql = format!("EXPLAIN SELECT FROM {from} WHERE CASE WHEN\n{condition}\nTHEN true END");
+        let checked = self.query("the filter cannot be used", &sql, &[]).await;
+        checked.map(drop).map_err(|error| {
+            error.with_advice(
+                "--where takes one boolean SQL expression; names outside pg_catalog need their \
+                 schema",
+            )
+        })
+    }
+
+    /// Parses and analyses a statement, and tells the columns it would give.
+    pub(super) async fn prepare(&self, what: &str, sql: &str) -> Result<Statement> {
+        self.guarded(what, self.client.prepare(sql)).await
+    }
+
+    /// The process id of the server's backend.
+    pub(super) fn backend(&self) -> i32 {
+        self.backend_pid
     }
 
     /// Ends the transaction, also a failed one.
@@ -315,6 +352,17 @@ impl Session {
         guard.finish();
         outcome.map_err(|error| source_error(what, error))
     }
+}
+
+/// The error for a relation that the snapshot no longer shows.
+pub(super) fn rewritten(changed: &str) -> Error {
+    Error::new(
+        ErrorKind::Source,
+        format!(
+            "{changed} was truncated or rewritten after the snapshot: its rows are gone from it"
+        ),
+    )
+    .with_advice("take a new snapshot")
 }
 
 const SNAPSHOT_GONE_ADVICE: &str = "what was read under the snapshot stays; start again: key chunks go on under a new snapshot, \

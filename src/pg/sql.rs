@@ -76,13 +76,17 @@ pub(crate) fn quote_table(name: &TableName) -> String {
 }
 
 /// What a relation's rows are selected from: the relation alone, or the query.
-///
-/// A query stands on lines of its own, so that a trailing `--` comment ends with it.
 pub(crate) fn from_clause(relation: &PlannedRelation) -> String {
     match &relation.query {
-        Some(query) => format!("(\n{query}\n) AS q"),
+        Some(query) => from_query(query),
         None => format!("ONLY {}", quote_table(&relation.name)),
     }
+}
+
+/// A query in place of a relation, on lines of its own, so that a trailing `--` comment ends with
+/// it.
+pub(crate) fn from_query(query: &str) -> String {
+    format!("(\n{query}\n) AS q")
 }
 
 /// The condition of a range of a relation; `None` when it is all rows.

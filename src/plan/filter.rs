@@ -5,7 +5,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::Session;
 use crate::pg::sql::quote_table;
-use crate::table::TableName;
+use crate::table::{RelationKind, TableSchema};
 
 /// Functions whose value differs from one chunk's transaction to the next.
 const MOVING_CALLS: [&str; 10] = [
@@ -34,13 +34,17 @@ const MOVING_LITERALS: [&str; 4] = ["'now'", "'today'", "'tomorrow'", "'yesterda
 
 /// Every chunk, and every run that resumes, has a transaction and so a clock of its own. Finds
 /// what people write; a function that hides a clock is not found.
-fn refuse_moving(filter: &str) -> Result<()> {
-    let Some(word) = moving_word(filter) else {
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`], naming the flag.
+pub(crate) fn refuse_moving(flag: &str, text: &str) -> Result<()> {
+    let Some(word) = moving_word(text) else {
         return Ok(());
     };
     Err(Error::new(
         ErrorKind::Config,
-        format!("--where uses {word}, which differs from chunk to chunk"),
+        format!("{flag} uses {word}, which differs from chunk to chunk"),
     )
     .with_advice(
         "give a literal instead, such as timestamptz '2026-01-31 00:00+00'; where 'now' or its \
@@ -72,29 +76,23 @@ fn moving_word(filter: &str) -> Option<String> {
 }
 
 /// Makes sure that a filter is one boolean expression over the table, before anything is read.
-///
-/// `CASE WHEN … THEN` leaves no room for what parentheses would let through, such as
-/// `true) OR (true`. Nothing is executed.
+/// Over a query the keeper has done so when it locked what both read.
 ///
 /// # Errors
 ///
 /// Mostly [`ErrorKind::Config`], with the server's message beneath. The transaction is then over.
-pub(crate) async fn check_filter(session: &Session, table: &TableName, filter: &str) -> Result<()> {
-    refuse_moving(filter)?;
-    let sql = format!(
-        "EXPLAIN SELECT FROM ONLY {} WHERE CASE WHEN\n{filter}\nTHEN true END",
-        quote_table(table)
-    );
-    let what = "the filter cannot be used";
-    session
-        .query(what, &sql, &[])
-        .await
-        .map(|_| ())
-        .map_err(|error| {
-            error.with_table(table.to_string()).with_advice(
-            "--where takes one boolean SQL expression; names outside pg_catalog need their schema",
-        )
-        })
+pub(crate) async fn check_filter(
+    session: &Session,
+    table: &TableSchema,
+    filter: &str,
+) -> Result<()> {
+    refuse_moving("--where", filter)?;
+    if table.kind == RelationKind::Query {
+        return Ok(());
+    }
+    let from = format!("ONLY {}", quote_table(&table.name));
+    let checked = session.check_condition(&from, filter).await;
+    checked.map_err(|error| error.with_table(table.name.to_string()))
 }
 
 #[cfg(test)]

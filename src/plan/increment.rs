@@ -41,7 +41,7 @@ pub(crate) async fn plan_run(
         return plan_table(session, schema, options).await.map(Some);
     };
     if let Some(filter) = &options.filter {
-        check_filter(session, &schema.name, filter).await?;
+        check_filter(session, schema, filter).await?;
     }
     let growing = probe_growing(session, schema, &incremental.column).await?;
     let reached = dataset.and_then(Dataset::reached);

@@ -11,6 +11,7 @@ mod growing;
 mod increment;
 mod keys;
 mod offset;
+mod pack;
 mod probe;
 mod resume;
 mod risks;
@@ -20,6 +21,6 @@ mod task;
 mod time;
 mod trim;
 
-pub(crate) use filter::check_filter;
+pub(crate) use filter::{check_filter, refuse_moving};
 pub(crate) use increment::{plan_run, window_warnings};
 pub(crate) use resume::{Decision, decide};

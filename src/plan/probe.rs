@@ -13,27 +13,16 @@ use crate::plan::choose::{Choice, Wish, choose_auto, choose_ctid, choose_key, ch
 use crate::plan::filter::check_filter;
 use crate::plan::keys::{Candidate, IndexUse, probe_indexed, probe_named};
 use crate::plan::offset::plan_offset;
-use crate::plan::risks::{risks_of, without_identity};
+use crate::plan::pack::{PackLimits, pack};
+use crate::plan::risks::{NO_IDENTITY, risks_of, without_identity};
 use crate::plan::size::{limits, take_sample};
-use crate::plan::split::{
-    Limits, MAX_CHUNKS, Size, chunks_wanted, key_ranges, split_ctid, too_many,
-};
+use crate::plan::split::{MAX_CHUNKS, Size, chunks_wanted, key_ranges, split_ctid, too_many};
 use crate::plan::task::RelationTask;
 use crate::plan::time::plan_time;
 use crate::table::{Relation, RelationKind, TableSchema};
 
 /// A row's size where nothing is known of a table but its bytes.
 const GUESSED_ROW_BYTES: u64 = 64;
-
-/// What each relation of a table is planned with.
-pub(super) struct Context<'a> {
-    pub(super) session: &'a Session,
-    pub(super) schema: &'a TableSchema,
-    pub(super) options: &'a ExportOptions,
-    pub(super) relation: &'a Relation,
-    pub(super) size: Size,
-    pub(super) limits: Limits,
-}
 
 /// A relation, cut: what the plan says of it, and its chunks in order.
 pub(super) struct Cut {
@@ -85,13 +74,16 @@ impl Piece {
 /// [`ErrorKind::Config`] for a key that does not exist or cannot be ordered, for too many chunks,
 /// or for a filter that is not one boolean expression; [`ErrorKind::Unsupported`] where ctid
 /// ranges were asked for and cannot be scanned, or a key's collation is not deterministic.
+///
+/// [`ErrorKind::Config`]: crate::error::ErrorKind::Config
+/// [`ErrorKind::Unsupported`]: crate::error::ErrorKind::Unsupported
 pub(crate) async fn plan_table(
     session: &Session,
     schema: &TableSchema,
     options: &ExportOptions,
 ) -> Result<Plan> {
     if let Some(filter) = &options.filter {
-        check_filter(session, &schema.name, filter).await?;
+        check_filter(session, schema, filter).await?;
     }
     let mut plan = Plan::default();
     if schema.relations.is_empty() {
@@ -101,67 +93,43 @@ pub(crate) async fn plan_table(
     let sample = take_sample(session, schema, options).await?;
     let without_identity = without_identity(session, schema).await?;
     for relation in &schema.relations {
-        let context = Context {
+        let query = options.query.as_ref().map(|query| query.sql.clone());
+        let base = PlannedRelation {
+            query,
+            ..PlannedRelation::whole(relation.name.clone(), relation.oid, "")
+        };
+        let task = RelationTask {
             session,
             schema,
-            options,
             relation,
+            base: &base,
             size: size_of(relation),
             limits: limits(relation, sample, options),
+            options,
         };
-        let planned = context.plan(&mut plan).await;
+        let planned = plan_relation(task, &mut plan).await;
         planned.map_err(|error| error.with_table(schema.name.to_string()))?;
-        if let Some(planned) = plan.relations.last_mut()
-            && without_identity.contains(&relation.oid)
+        if without_identity.contains(&relation.oid)
+            && let Some(planned) = plan.relations.last_mut()
         {
-            planned.risks.push(
-                "it has neither a primary key nor a replica identity: change data capture could \
-                 not follow its updates and deletes"
-                    .to_owned(),
-            );
+            planned.risks.push(NO_IDENTITY.to_owned());
         }
     }
+    pack_small(&mut plan, options);
     Ok(plan)
 }
 
-impl Context<'_> {
-    /// The relation or query, without a method.
-    fn base(&self) -> PlannedRelation {
-        let query = self.options.query.as_ref();
-        PlannedRelation {
-            query: query.map(|query| query.sql.clone()),
-            ..PlannedRelation::whole(self.relation.name.clone(), self.relation.oid, "")
-        }
+/// Small neighbours are read together. Folders are each relation's own.
+fn pack_small(plan: &mut Plan, options: &ExportOptions) {
+    let is_time = matches!(options.chunk_by, ChunkBy::Time { .. });
+    if is_time || options.hive.is_some() {
+        return;
     }
-
-    /// Appends the relation and its chunks to the plan.
-    async fn plan(&self, plan: &mut Plan) -> Result<()> {
-        let base = self.base();
-        let task = RelationTask {
-            session: self.session,
-            schema: self.schema,
-            base: &base,
-            size: self.size,
-            limits: self.limits,
-            options: self.options,
-        };
-        match &self.options.chunk_by {
-            ChunkBy::Time { column, every } => plan_time(task, column, *every, plan).await,
-            ChunkBy::Offset => plan_offset(task, plan).await,
-            ChunkBy::Ctid => {
-                let choice = choose_ctid(self.schema.kind, self.relation)?;
-                push_cut(plan, cut_by(self, choice).await?, self.size)
-            }
-            ChunkBy::None => {
-                let choice = Choice::whole("one chunk was asked for");
-                push_cut(plan, cut_by(self, choice).await?, self.size)
-            }
-            ChunkBy::Auto | ChunkBy::Key(_) => {
-                let choice = choose(self).await?;
-                push_cut(plan, cut_by(self, choice).await?, self.size)
-            }
-        }
-    }
+    let limits = PackLimits {
+        rows: options.chunk_rows.unwrap_or(u64::MAX),
+        bytes: options.chunk_bytes.unwrap_or(options.target_object_bytes),
+    };
+    pack(plan, limits);
 }
 
 /// A partitioned table without partitions: reading it with ONLY yields no rows, and the schema.
@@ -172,11 +140,23 @@ fn empty_parent(schema: &TableSchema) -> Cut {
     }
 }
 
+/// Cuts one relation by the method that was asked for, and appends it to the plan.
+async fn plan_relation(task: RelationTask<'_>, plan: &mut Plan) -> Result<()> {
+    let choice = match &task.options.chunk_by {
+        ChunkBy::Time { column, every } => return plan_time(task, column, *every, plan).await,
+        ChunkBy::Offset => return plan_offset(task, plan).await,
+        ChunkBy::None => Choice::whole("one chunk was asked for"),
+        ChunkBy::Ctid => choose_ctid(task.schema.kind, task.relation)?,
+        ChunkBy::Auto | ChunkBy::Key(_) => choose(task).await?,
+    };
+    push_cut(plan, cut_by(task, choice).await?, task.size)
+}
+
 /// The choice among the keys that the server knows of.
-async fn choose(context: &Context<'_>) -> Result<Choice> {
-    let (session, relation) = (context.session, context.relation);
-    let kind = context.schema.kind;
-    if let ChunkBy::Key(names) = &context.options.chunk_by
+async fn choose(task: RelationTask<'_>) -> Result<Choice> {
+    let (session, relation) = (task.session, task.relation);
+    let kind = task.schema.kind;
+    if let ChunkBy::Key(names) = &task.options.chunk_by
         && !names.is_empty()
     {
         let named = probe_named(session, kind, relation, names).await?;
@@ -187,24 +167,24 @@ async fn choose(context: &Context<'_>) -> Result<Choice> {
     }
     let candidates = probe_indexed(session, relation).await?;
     let wish = Wish {
-        size: context.size,
-        wanted: chunks_wanted(context.size, context.limits)?,
-        is_pausable: context.options.is_pausable(),
+        size: task.size,
+        wanted: chunks_wanted(task.size, task.limits)?,
+        is_pausable: task.options.is_pausable(),
     };
-    match &context.options.chunk_by {
+    match &task.options.chunk_by {
         ChunkBy::Key(_) => choose_key(relation, candidates, wish),
         _ => Ok(choose_auto(relation, candidates, wish)),
     }
 }
 
 /// Cuts by a choice that was made.
-async fn cut_by(context: &Context<'_>, mut choice: Choice) -> Result<Cut> {
-    let (relation, size, limits) = (context.relation, context.size, context.limits);
+async fn cut_by(task: RelationTask<'_>, mut choice: Choice) -> Result<Cut> {
+    let (relation, size, limits) = (task.relation, task.size, task.limits);
     let wanted = chunks_wanted(size, limits)?;
     let ranges = match (&choice.candidate, choice.method) {
         _ if wanted == 1 || choice.method == ChunkMethod::Whole => vec![Range::Whole],
         (Some(candidate), ChunkMethod::Key) => {
-            let found = find_bounds(context.session, relation, candidate, size, wanted).await?;
+            let found = find_bounds(task.session, relation, candidate, size, wanted).await?;
             choice.reason = format!("{}; {}", choice.reason, found.how);
             key_ranges(&found.bounds, candidate.key.is_nullable())
         }
@@ -213,29 +193,23 @@ async fn cut_by(context: &Context<'_>, mut choice: Choice) -> Result<Cut> {
     let null_frac = choice.candidate.as_ref();
     let null_frac = null_frac.map_or(0.0, |key| key.statistics.null_frac);
     Ok(Cut {
-        relation: planned(context, choice, &ranges, wanted),
+        relation: planned(task, choice, &ranges, wanted),
         pieces: Piece::even(ranges, null_frac),
     })
 }
 
 /// What the plan says of a relation once its ranges are known.
 fn planned(
-    context: &Context<'_>,
+    task: RelationTask<'_>,
     choice: Choice,
     ranges: &[Range],
     wanted: u64,
 ) -> PlannedRelation {
     let is_whole = ranges == [Range::Whole];
-    let (kind, relation) = (context.schema.kind, context.relation);
+    let (kind, relation) = (task.schema.kind, task.relation);
     let risks = match is_whole {
-        true => risks_of(
-            &Choice::whole(""),
-            relation,
-            kind,
-            context.size,
-            context.limits,
-        ),
-        false => risks_of(&choice, relation, kind, context.size, context.limits),
+        true => risks_of(&Choice::whole(""), relation, kind, task.size, task.limits),
+        false => risks_of(&choice, relation, kind, task.size, task.limits),
     };
     let reason = match (is_whole, choice.method) {
         (true, ChunkMethod::Key | ChunkMethod::Ctid) if wanted == 1 => {
@@ -256,7 +230,7 @@ fn planned(
         key: candidate.map(|candidate| candidate.key),
         reason,
         risks,
-        ..context.base()
+        ..task.base.clone()
     }
 }
 

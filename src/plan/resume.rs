@@ -132,8 +132,8 @@ fn go_on(
         );
     }
     let is_pending =
-        |chunk: &Chunk| !dataset.committed.contains_key(&chunk.id) || lost.contains(&chunk.id);
-    let mut chunks = dataset.plan.chunks.iter();
+        |chunk: &Chunk| !dataset.committed.contains_key(&chunk.id) || is_lost.contains(&chunk.id);
+    let mut chunks = dataset.open_chunks().iter();
     if known_snapshot.is_none() && chunks.any(|chunk| chunk.is_unplaced() && is_pending(chunk)) {
         return start(
             "the earlier snapshot is gone, and rows that came since would lie in no folder",

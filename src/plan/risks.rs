@@ -17,6 +17,10 @@ SELECT c.oid FROM pg_catalog.pg_class c
 WHERE c.oid = ANY ($1) AND c.relkind = 'r' AND (c.relreplident = 'n' OR c.relreplident = 'd'
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))";
 
+/// What is said of them.
+pub(super) const NO_IDENTITY: &str = "it has neither a primary key nor a replica identity: change \
+     data capture could not follow its updates and deletes";
+
 /// How many times the rows of a chunk a single key must have to be worth a word.
 const SKEW: f64 = 2.0;
 

@@ -4,13 +4,15 @@ use crate::chunk::PlannedRelation;
 use crate::options::ExportOptions;
 use crate::pg::Session;
 use crate::plan::split::{Limits, Size};
-use crate::table::{RelationKind, TableSchema};
+use crate::table::{Relation, RelationKind, TableSchema};
 
 /// A relation or query to be cut.
 #[derive(Clone, Copy)]
 pub(super) struct RelationTask<'a> {
     pub(super) session: &'a Session,
     pub(super) schema: &'a TableSchema,
+    /// What the catalog says of it.
+    pub(super) relation: &'a Relation,
     /// The relation or query, without a method.
     pub(super) base: &'a PlannedRelation,
     pub(super) size: Size,

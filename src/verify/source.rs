@@ -15,10 +15,9 @@ use crate::chunk::{ChunkId, ChunkMethod, PlannedRelation, Range};
 use crate::error::Result;
 use crate::manifest::{ChunkEntry, Known};
 use crate::mapping::{SelectAs, TableMapping};
-use crate::options::TableSelector;
 use crate::pg::row_hash::{Part, RowsFound, SentColumn, sent_columns};
 use crate::pg::sql::SelectColumn;
-use crate::pg::{ConnectOptions, Keeper, KeeperOptions};
+use crate::pg::{ConnectOptions, Keeper, KeeperOptions, Selection};
 use crate::pg_type::{PgType, TypeRef};
 use crate::snapshot::Snapshot;
 use crate::table::{RelationKind, TableSchema};
@@ -89,8 +88,9 @@ impl<'a> Comparison<'a> {
             lock_timeout: self.work.lock_timeout,
             snapshot: None,
         };
-        let table = TableSelector::from(schema.name.clone());
-        let keeper = Keeper::open(source, &[table], &options).await?;
+        let selection = Selection::one(schema.name.clone(), config.query.clone())
+            .with_inheritance(config.inheritance);
+        let keeper = Keeper::open(source, &selection, &options).await?;
         let Some(now) = keeper.tables().first() else {
             return Ok(());
         };
@@ -216,7 +216,7 @@ impl<'a> Comparison<'a> {
         let columns: Vec<SelectColumn> = columns
             .map(|(column, mapped)| SelectColumn::of(column, mapped.select == SelectAs::Text))
             .collect();
-        sent_columns(keeper.session(), now.oid, &columns)
+        sent_columns(keeper.session(), now, &columns)
             .await
             .map(Some)
     }
@@ -406,7 +406,7 @@ async fn evidence(
     let kind = keeper.tables().first().map(|table| table.kind);
     let newer = match kind {
         // A view's rows have no age, nor does another server tell that of this one's.
-        Some(RelationKind::View) | None => None,
+        Some(RelationKind::View | RelationKind::Query) | None => None,
         _ if !is_same_server => None,
         _ => newer_rows(keeper, parts, then).await?,
     };

@@ -5,18 +5,22 @@
 
 mod apart;
 mod catalog;
+mod chunks;
 mod cli;
 mod combined;
 mod connect;
 mod corpus;
+mod database;
 mod exceptions;
 mod incremental;
 mod kill;
 mod layering;
+mod many;
 mod memory;
 mod offset;
 mod pause;
 mod plan;
+mod queries;
 mod race;
 mod readers;
 mod refusals;

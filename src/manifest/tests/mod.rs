@@ -6,6 +6,7 @@ mod fold;
 mod liveness;
 mod random;
 mod runs;
+mod sizes;
 mod writers;
 
 use std::collections::BTreeMap;

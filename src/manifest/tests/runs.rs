@@ -9,7 +9,7 @@ use crate::options::Incremental;
 use crate::snapshot::Consistency;
 use crate::store::layout::SUCCESS;
 
-pub(super) fn incremental_config() -> ExportConfig {
+fn incremental_config() -> ExportConfig {
     ExportConfig {
         incremental: Some(Incremental {
             column: "id".into(),
@@ -35,7 +35,7 @@ pub(super) fn window(lower: Option<u32>, upper: u32) -> Window {
 }
 
 /// The plan of a run over a window, numbered on from a base.
-pub(super) fn run_plan(base: Base, chunks: u32, window: Window) -> Plan {
+fn run_plan(base: Base, chunks: u32, window: Window) -> Plan {
     let mut plan = key_plan(chunks);
     plan.relations[0].window = Some(window);
     for chunk in &mut plan.chunks {
@@ -45,7 +45,7 @@ pub(super) fn run_plan(base: Base, chunks: u32, window: Window) -> Plan {
     plan
 }
 
-fn open_run(plan: PlanStart, snapshot_index: u32, new: Option<&str>) -> Change {
+pub(super) fn open_run(plan: PlanStart, snapshot_index: u32, new: Option<&str>) -> Change {
     Change::Open(Box::new(Open {
         writer: request(keep()).writer,
         config: incremental_config(),
@@ -57,7 +57,7 @@ fn open_run(plan: PlanStart, snapshot_index: u32, new: Option<&str>) -> Change {
     }))
 }
 
-pub(super) fn extend_by(plan: &Plan, total: u32) -> PlanStart {
+fn extend_by(plan: &Plan, total: u32) -> PlanStart {
     PlanStart::Extend {
         relations: plan.relations.clone(),
         chunks_total: total,
@@ -87,7 +87,7 @@ fn finished(dataset: &mut Dataset) {
 }
 
 /// The next run of `chunks` chunks under a snapshot of its own.
-fn next_run(dataset: &Dataset, chunks: u32, window: Window) -> Change {
+pub(super) fn next_run(dataset: &Dataset, chunks: u32, window: Window) -> Change {
     let plan = run_plan(dataset.base(), chunks, window);
     let index = dataset.snapshots.len() as u32;
     let start = extend_by(&plan, dataset.base().chunks + chunks);

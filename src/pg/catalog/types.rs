@@ -72,15 +72,16 @@ struct AttributeRow {
     typmod: i32,
 }
 
-/// Reads the types of all columns of a relation, as the session's transaction sees them.
+/// Reads the types of all columns of a relation (0: none), and these, as the session's transaction
+/// sees them.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Source`].
-pub(super) async fn load_types(session: &Session, relation: u32) -> Result<Types> {
+pub(super) async fn load_types(session: &Session, relation: u32, more: &[u32]) -> Result<Types> {
     let sql = types_sql(session.server_version());
     let what = "the types could not be read";
-    let rows = session.query(what, &sql, &[&relation]).await?;
+    let rows = session.query(what, &sql, &[&relation, &more]).await?;
     let rows: HashMap<u32, TypeRow> = rows.iter().map(read_type).collect::<Result<_>>()?;
     let relations: Vec<u32> = rows
         .values()
@@ -104,7 +105,7 @@ pub(super) async fn load_types(session: &Session, relation: u32) -> Result<Types
     })
 }
 
-/// The closure over all that types are made of. `relation` is `$1`.
+/// The closure over all that types are made of. A relation is `$1`, further types are `$2`.
 fn types_sql(version: u32) -> String {
     let (of_range, is_multirange) = match version >= MULTIRANGE_VERSION {
         true => (
@@ -118,6 +119,8 @@ fn types_sql(version: u32) -> String {
 WITH RECURSIVE part(oid) AS (
   SELECT a.atttypid FROM pg_catalog.pg_attribute a
   WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+  UNION
+  SELECT pg_catalog.unnest($2::pg_catalog.oid[])
   UNION
   SELECT next.oid FROM part p
   JOIN pg_catalog.pg_type t ON t.oid = p.oid

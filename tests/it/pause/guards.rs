@@ -5,7 +5,7 @@ use std::thread;
 
 use super::{Slow, poll, rig};
 use crate::rig::{Database, Root, Server, Session};
-use crate::scenario::LIMIT;
+use crate::scenario::{LIMIT, verify};
 
 const OFTEN: [&str; 2] = ["--check-interval", "50ms"];
 
@@ -54,12 +54,36 @@ fn a_standby_that_falls_behind_holds_the_run_then_pauses_it() {
     let held = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \
                 WHERE c.relname = 'slow'";
     assert_eq!(slow.database.query_one_text(held), "0");
+    running.interrupt();
+    running.wait(LIMIT).expect_code(130);
     let now = slow.dataset().changes().last().map(|(epoch, _)| *epoch);
     assert_eq!(now, epoch, "it wrote while it was to wait");
-    drop(running);
     standby.session().execute("SELECT pg_wal_replay_resume()");
     wait_until_caught_up(&primary);
     slow.resume(&flags);
+}
+
+#[test]
+fn a_standby_that_is_read_holds_the_run_while_it_lies_behind() {
+    let primary = Server::primary();
+    let standby = primary.standby();
+    let slow = slow_on(&primary, 0);
+    wait_until_caught_up(&primary);
+    let replay = standby.session();
+    replay.execute("SELECT pg_wal_replay_pause()");
+    slow.database.execute("CREATE TABLE more AS SELECT 1 AS a");
+    let dsn = slow.database.dsn_of(&standby.dsn());
+    let flags = [&OFTEN[..], &["--max-replica-lag", "100ms"]].concat();
+    let mut running = rig::start(&mut slow.command(&dsn, &flags));
+    poll(&mut running, |running| {
+        running.stderr().contains("reading waits")
+    });
+    assert!(slow.root.list("").is_empty());
+    replay.execute("SELECT pg_wal_replay_resume()");
+    let report = running.wait(LIMIT).expect_code(0).json();
+    assert_eq!(report["state"], "complete", "{report}");
+    assert_eq!(report["snapshot"]["in_recovery"], true, "{report}");
+    verify(&slow.root);
 }
 
 #[test]

@@ -28,7 +28,9 @@ pub(crate) trait Root: Send + Sync {
 
     /// Every object below the folder, `""` for all, with its size.
     fn list(&self, folder: &str) -> BTreeMap<String, u64> {
-        let (store, prefix) = (self.store(), object_store::path::Path::from(folder));
+        // Parsed, not built: see `get`.
+        let prefix = object_store::path::Path::parse(folder).expect("a well-formed folder");
+        let store = self.store();
         let found = wait(async move { store.list(Some(&prefix)).try_collect::<Vec<_>>().await });
         let found = found.unwrap_or_else(|error| panic!("cannot list {folder:?}: {error}"));
         found
