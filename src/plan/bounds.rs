@@ -11,9 +11,9 @@ use crate::chunk::{Bound, Key};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::Session;
 use crate::pg::session::column;
-use crate::pg::sql::{literal, operator, quote_ident, quote_table};
+use crate::pg::sql::{literal, operator, quote_ident, quote_table, where_clause};
 use crate::plan::keys::{Candidate, IndexUse, Statistics};
-use crate::plan::split::{KeyStats, Size, even_cuts, integer_bounds};
+use crate::plan::split::{KeyStats, MAX_CHUNKS, Size, even_cuts, integer_bounds, too_many};
 use crate::table::Relation;
 
 /// Integers of which at least one in so many is there are cut by arithmetic.
@@ -61,6 +61,60 @@ pub(super) async fn find_bounds(
     };
     finder.check_increasing(&found.bounds).await?;
     Ok(found)
+}
+
+/// Bounds that reading all rows has found.
+pub(super) struct ReadBounds {
+    /// Strictly increasing, as the server compares.
+    pub(super) bounds: Vec<Bound>,
+    /// Rows with a key.
+    pub(super) rows: u64,
+}
+
+/// Reads what stands in a FROM clause once, in the key's order, and bounds every `step` rows of it.
+/// For rows that are computed, of which nothing else tells.
+///
+/// # Errors
+///
+/// As [`find_bounds`]; and [`ErrorKind::Config`] for too many chunks.
+pub(super) async fn read_bounds(
+    session: &Session,
+    relation: &Relation,
+    candidate: &Candidate,
+    from: &str,
+    mut kept: Vec<String>,
+    step: u64,
+) -> Result<ReadBounds> {
+    let finder = Finder {
+        session,
+        relation,
+        candidate,
+        size: Size { rows: 0, bytes: 0 },
+        wanted: 1,
+    };
+    kept.push(finder.not_null());
+    let (names, texts) = (finder.names(), finder.texts());
+    let sql = format!(
+        "SELECT total, {texts} FROM (SELECT {names}, pg_catalog.count(*) OVER () AS total, \
+         pg_catalog.row_number() OVER (ORDER BY {names}) AS n FROM {from}{}) AS r \
+         WHERE (n - 1) % {step} = 0 ORDER BY n LIMIT {}",
+        where_clause(&kept),
+        MAX_CHUNKS + 1
+    );
+    let what = "the key could not be read";
+    let rows = session.query(what, &sql, &[]).await?;
+    if rows.len() as u64 > MAX_CHUNKS {
+        return Err(too_many(rows.len() as u64));
+    }
+    let total = rows.first().map(|row| column::<i64>(row, 0)).transpose()?;
+    // The first range is open below.
+    let values = rows.iter().skip(1).map(|row| finder.read_bound(row, 1));
+    let bounds = finder.distinct(values.collect::<Result<_>>()?).await?;
+    finder.check_increasing(&bounds).await?;
+    Ok(ReadBounds {
+        bounds,
+        rows: total.unwrap_or(0).cast_unsigned(),
+    })
 }
 
 struct Finder<'a> {

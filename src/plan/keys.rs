@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::Row;
 
-use crate::chunk::{Key, KeyColumn};
+use crate::chunk::{Key, KeyColumn, PlannedRelation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::Session;
 use crate::pg::session::column;
-use crate::pg::sql::{quote_ident, quote_table};
-use crate::table::{Relation, RelationKind};
+use crate::pg::sql::{from_clause, quote_ident};
+use crate::table::Relation;
 
 /// From here on, rows lie in the order of the key: a key range reads few pages more than once.
 const HIGH_CORRELATION: f64 = 0.9;
@@ -22,7 +22,7 @@ const HIGH_CORRELATION: f64 = 0.9;
 /// server finds it: the type's own, else one it is binary-coercible to), and the schema of that
 /// class's `<` and `>=`. An object's name (`regclass`) reads back as another object some day, and a
 /// composite of NULLs is NULL and is not.
-const COLUMNS_SQL: &str = "
+pub(super) const COLUMNS_SQL: &str = "
 WITH RECURSIVE base(attnum, typid) AS (
   SELECT a.attnum, a.atttypid FROM pg_catalog.pg_attribute a
   WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
@@ -224,6 +224,14 @@ impl Catalog {
         Ok(Self { columns, indexes })
     }
 
+    /// Columns that nothing indexes.
+    pub(super) fn of_columns(rows: &[Row]) -> Result<Self> {
+        Ok(Self {
+            columns: rows.iter().map(read_column).collect::<Result<_>>()?,
+            indexes: Vec::new(),
+        })
+    }
+
     fn name_of(&self, attnum: i16) -> Option<&str> {
         let mut columns = self.columns.iter();
         columns
@@ -304,11 +312,11 @@ pub(super) async fn probe_indexed(
 /// [`ErrorKind::Unsupported`] for a collation that is not deterministic.
 pub(super) async fn probe_named(
     session: &Session,
-    kind: RelationKind,
+    base: &PlannedRelation,
+    catalog: Catalog,
     relation: &Relation,
     names: &[String],
 ) -> Result<Candidate> {
-    let catalog = Catalog::load(session, relation).await?;
     let mut columns: Vec<KeyColumn> = Vec::new();
     for name in names {
         let Some(found) = catalog.columns.get(name) else {
@@ -320,7 +328,7 @@ pub(super) async fn probe_named(
         columns.push(ordered(found, name)?);
     }
     refuse_mixed(&columns)?;
-    check_ordering(session, kind, relation, &columns).await?;
+    check_ordering(session, base, &columns).await?;
     let leading = names.first().map(String::as_str);
     let statistics = load_statistics(session, relation, leading.as_slice()).await?;
     let statistics = statistics.into_values().next().unwrap_or_default();
@@ -383,18 +391,16 @@ fn refused(message: String) -> Error {
 /// still no order when what it is made of has none. Nothing is executed.
 async fn check_ordering(
     session: &Session,
-    kind: RelationKind,
-    relation: &Relation,
+    base: &PlannedRelation,
     columns: &[KeyColumn],
 ) -> Result<()> {
-    debug_assert_ne!(kind, RelationKind::Query);
     let names: Vec<String> = columns
         .iter()
         .map(|column| quote_ident(&column.name))
         .collect();
     let sql = format!(
-        "EXPLAIN SELECT FROM ONLY {} ORDER BY {}",
-        quote_table(&relation.name),
+        "EXPLAIN SELECT FROM {} ORDER BY {}",
+        from_clause(base),
         names.join(", ")
     );
     let explained = session.query("the key cannot be ordered", &sql, &[]).await;

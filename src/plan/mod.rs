@@ -6,6 +6,7 @@
 
 mod bounds;
 mod choose;
+mod computed;
 mod filter;
 mod growing;
 mod increment;

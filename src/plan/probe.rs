@@ -10,8 +10,9 @@ use crate::options::{ChunkBy, ExportOptions};
 use crate::pg::Session;
 use crate::plan::bounds::find_bounds;
 use crate::plan::choose::{Choice, Wish, choose_auto, choose_ctid, choose_key, choose_named};
+use crate::plan::computed::cut_computed;
 use crate::plan::filter::check_filter;
-use crate::plan::keys::{Candidate, IndexUse, probe_indexed, probe_named};
+use crate::plan::keys::{Candidate, Catalog, IndexUse, probe_indexed, probe_named};
 use crate::plan::offset::plan_offset;
 use crate::plan::pack::{PackLimits, pack};
 use crate::plan::risks::{risks_of, without_identity};
@@ -171,6 +172,10 @@ impl Context<'_> {
                 let choice = Choice::whole("one chunk was asked for");
                 push_cut(plan, cut_by(self, choice).await?, self.size)
             }
+            ChunkBy::Key(names) if task.is_computed() && !names.is_empty() => {
+                let (cut, size) = cut_computed(task, self.relation, names).await?;
+                push_cut(plan, cut, size)
+            }
             ChunkBy::Auto | ChunkBy::Key(_) => {
                 let choice = choose(self).await?;
                 push_cut(plan, cut_by(self, choice).await?, self.size)
@@ -194,7 +199,9 @@ async fn choose(context: &Context<'_>) -> Result<Choice> {
     if let ChunkBy::Key(names) = &context.options.chunk_by
         && !names.is_empty()
     {
-        let named = probe_named(session, kind, relation, names).await?;
+        let catalog = Catalog::load(session, relation).await?;
+        let base = context.base();
+        let named = probe_named(session, &base, catalog, relation, names).await?;
         return Ok(choose_named(named));
     }
     if matches!(kind, RelationKind::View | RelationKind::Query) {
