@@ -79,11 +79,11 @@ async fn load_columns(task: &RelationTask<'_>, query: &str) -> Result<Catalog> {
     let collations = load_collations(task, query, &types).await?;
     let attributes = "(SELECT 0::pg_catalog.oid AS attrelid, u.place::pg_catalog.int2 AS attnum,
         u.name AS attname, u.type AS atttypid, u.typmod AS atttypmod,
-        u.collation AS attcollation, false AS attnotnull, false AS attisdropped
+        u.coll AS attcollation, false AS attnotnull, false AS attisdropped
         FROM ROWS FROM (pg_catalog.unnest($2::pg_catalog.text[]),
           pg_catalog.unnest($3::pg_catalog.oid[]), pg_catalog.unnest($4::pg_catalog.int4[]),
           pg_catalog.unnest($5::pg_catalog.oid[]))
-          WITH ORDINALITY AS u(name, type, typmod, collation, place)) a";
+          WITH ORDINALITY AS u(name, type, typmod, coll, place)) a";
     let sql = COLUMNS_SQL.replace("pg_catalog.pg_attribute a", attributes);
     let what = "the columns that could be keys could not be read";
     let no_relation = 0_u32;
