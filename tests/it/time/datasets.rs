@@ -300,7 +300,7 @@ fn partitions_and_queries_share_the_calendar() {
             "--query",
             "SELECT id, at, note FROM public.t",
         ])
-        .args(["--name", "public.t", "--to", &root.url()])
+        .args(["--name", "public.t", "--to", &crate::rig::Root::url(&root)])
         .args(BY_DAY);
     rig::run(&mut command, Duration::from_secs(60)).expect_code(0);
     assert_eq!(rows_by_folder(&root), expected);
