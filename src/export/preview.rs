@@ -233,7 +233,7 @@ fn warnings(tables: &[TablePlan]) -> Vec<String> {
     for table in tables {
         if !table.plan.survives_snapshot() {
             warnings.push(format!(
-                "{}: ctid ranges hold for one snapshot only: a run that dies starts this table \
+                "{}: page ranges and places hold for one snapshot only: a run that dies starts this table \
                  again, unless --snapshot names one that something else keeps",
                 table.schema.name
             ));

@@ -287,7 +287,13 @@ fn select_item(column: &SelectColumn) -> String {
 fn order_of(relation: &PlannedRelation, range: &Range, columns: &[SelectColumn]) -> String {
     match (range, &relation.key) {
         (Range::Key { .. }, Some(key)) if relation.ordered => {
-            let names: Vec<String> = key.columns.iter().map(|c| quote_ident(&c.name)).collect();
+            // With the relation's name: alone, a column's name means what the list makes of it.
+            let alias = match relation.query {
+                Some(_) => "q".to_owned(),
+                None => quote_ident(&relation.name.name),
+            };
+            let column = |column: &KeyColumn| format!("{alias}.{}", quote_ident(&column.name));
+            let names: Vec<String> = key.columns.iter().map(column).collect();
             format!(" ORDER BY {}", names.join(", "))
         }
         (Range::Offset { lower, upper }, _) => {

@@ -67,7 +67,7 @@ fn a_chunk_select_quotes_names_and_fences_the_filter() {
         "SELECT \"k\", CASE pg_catalog.num_nulls(\"a\"\"b\") WHEN 0 THEN \
          pg_catalog.format('%s', \"a\"\"b\") END AS \"a\"\"b\" FROM ONLY \"s\"\"x\".\"t;--\" \
          WHERE (\"k\" >= '-9223372036854775808'::pg_catalog.int8 AND \
-         \"k\" < '7'::pg_catalog.int8) AND (\nx > 1 -- note\n) ORDER BY \"k\""
+         \"k\" < '7'::pg_catalog.int8) AND (\nx > 1 -- note\n) ORDER BY \"t;--\".\"k\""
     );
 }
 

@@ -137,8 +137,9 @@ impl Finder<'_> {
         let mut ends = [None, None];
         for (end, direction) in ends.iter_mut().zip(["ASC", "DESC"]) {
             let sql = format!(
-                "SELECT {names}::pg_catalog.int8 FROM ONLY {table} WHERE {names} IS NOT NULL \
-                 ORDER BY {names} {direction} LIMIT 1"
+                // The cast stands outside: `ORDER BY` would mean the cast column, and no index.
+                "SELECT k::pg_catalog.int8 FROM (SELECT {names} AS k FROM ONLY {table} \
+                 WHERE {names} IS NOT NULL ORDER BY {names} {direction} LIMIT 1) AS ends"
             );
             let what = "the key's bounds could not be read";
             let rows = self.session.query(what, &sql, &[]).await?;

@@ -141,7 +141,8 @@ impl Run<'_> {
             Some(text) => format!("k {} {}", self.growing.operator(">"), self.value(text)),
         };
         let sql = format!(
-            "SELECT i, k::pg_catalog.text, {}, {}, {} FROM ({}) AS ends ORDER BY k DESC",
+            // Not `ORDER BY k`: that would be the text of the list, by which 999 is above 1000.
+            "SELECT i, k::pg_catalog.text, {}, {}, {} FROM ({}) AS ends ORDER BY ends.k DESC",
             above(reached),
             above(lower),
             self.growing.is_endless("k"),

@@ -192,17 +192,31 @@ async fn bounds(
     (least, largest): (i64, i64),
 ) -> Result<Vec<Boundary>> {
     let (first, last) = (least.div_euclid(SECOND), largest.div_euclid(SECOND));
+    if task.every.micros > 0 && !in_folders {
+        let intervals = i128::from(largest - least) / i128::from(task.every.micros);
+        refuse_too_many(task, intervals)?;
+        let midnights = calendar_bounds(task, known, step, (first, first)).await?;
+        return Ok(elapsed_bounds(&midnights, task.every.micros, last));
+    }
+    calendar_bounds(task, known, step, (first, last)).await
+}
+
+/// As [`bounds`], of calendar steps and in seconds.
+async fn calendar_bounds(
+    task: &TimeTask<'_>,
+    known: &Known,
+    step: Step,
+    (first, last): (i64, i64),
+) -> Result<Vec<Boundary>> {
     let shift = if known.zone.is_some() { MAX_SHIFT } else { 0 };
-    let buckets = step.bucket_of(first - shift)..=step.bucket_of(last + shift) + 1;
-    let elapsed = (task.every.micros > 0 && !in_folders).then_some(task.every.micros);
-    let intervals = match elapsed {
-        Some(micros) => i128::from(largest - least) / i128::from(micros.max(1)),
-        None => i128::from(*buckets.end()) - i128::from(*buckets.start()),
-    };
-    refuse_too_many(task, intervals)?;
+    let (from, to) = (
+        step.bucket_of(first - shift),
+        step.bucket_of(last + shift) + 1,
+    );
+    refuse_too_many(task, i128::from(to) - i128::from(from))?;
     let mut bounds = match &known.zone {
-        Some(zone) => zone::boundaries(task.relation.session, zone, step, buckets).await?,
-        None => buckets
+        Some(zone) => zone::boundaries(task.relation.session, zone, step, from..=to).await?,
+        None => (from..=to)
             .map(|bucket| Boundary {
                 at: step.start_of(bucket),
                 bucket,
@@ -211,9 +225,17 @@ async fn bounds(
     };
     bounds.retain(|bound| (FIRST_BOUND..=LAST_BOUND).contains(&bound.at));
     trim(&mut bounds, first, last);
-    match elapsed {
-        Some(micros) => Ok(elapsed_bounds(&bounds, micros, last)),
-        None => Ok(bounds),
+    // A row outside would be where nobody looks for it; only the calendar's own ends may be so.
+    let starts = step.start_of(from) < FIRST_BOUND + DAY
+        || bounds.first().is_some_and(|bound| bound.at <= first);
+    let ends =
+        step.start_of(to) > LAST_BOUND - DAY || bounds.last().is_some_and(|bound| bound.at > last);
+    match starts && ends {
+        true => Ok(bounds),
+        false => Err(Error::new(
+            ErrorKind::Internal,
+            "the calendar does not reach around the times of the table",
+        )),
     }
 }
 

@@ -150,6 +150,81 @@ fn a_partitioned_table_grows_into_new_partitions_and_loses_old_ones() {
 }
 
 #[test]
+fn every_version_tells_a_columns_order_and_subtracts() {
+    for major in 13..=18 {
+        let database = Database::create_on(major, "incr_major");
+        database.execute(
+            "CREATE DOMAIN moment AS timestamptz;
+             CREATE TABLE base (id int, at moment, n numeric); CREATE INDEX ON base (at);
+             CREATE VIEW t AS SELECT * FROM base",
+        );
+        let add = "INSERT INTO base SELECT i, timestamptz '2026-01-01 00:00+00' + i * interval '1 \
+                   hour', i / 10.0 FROM generate_series";
+        let flags = [
+            ("base", ["--incremental", "at", "--overlap", "2 hours"]),
+            ("t", ["--incremental", "n", "--overlap", "0.2"]),
+        ];
+        let roots = [TempRoot::new(), TempRoot::new()];
+        for (from, to) in [(1, 50), (51, 99)] {
+            database.execute(&format!("{add}({from}, {to}) i"));
+            for ((table, flags), root) in flags.iter().zip(&roots) {
+                export(&database, table, root, flags);
+            }
+        }
+        for ((table, _), root) in flags.iter().zip(&roots) {
+            let ids = sorted_ids(root, &format!("public/{table}"));
+            let mut expected: Vec<i64> = (1..=50).chain(49..=99).collect();
+            expected.sort_unstable();
+            assert_eq!(ids, expected, "{table} on {major}");
+        }
+    }
+}
+
+#[test]
+fn days_in_folders_grow_by_the_days_that_are_new() {
+    let database = Database::create("incr_hive");
+    database.execute("CREATE TABLE t (id int, at timestamptz NOT NULL); CREATE INDEX ON t (at)");
+    let flags = [
+        "--incremental",
+        "at",
+        "--chunk-by",
+        "time:at:1 day",
+        "--hive",
+    ];
+    let root = TempRoot::new();
+    let folders = |epoch: &str| {
+        let keys = root.list(FOLDER).into_keys();
+        let keys = keys.filter(|key| key.ends_with(epoch));
+        let mut days: Vec<String> = keys
+            .map(|key| key.split('/').rev().nth(1).unwrap().to_owned())
+            .collect();
+        days.dedup();
+        days
+    };
+    for (run, from, to) in [(1, 0, 240), (2, 241, 260)] {
+        database.execute(&format!(
+            "INSERT INTO t SELECT i, timestamptz '2026-03-01 00:00+00' + i * interval '1 hour'
+             FROM generate_series({from}, {to}) i; ANALYZE t"
+        ));
+        export(&database, "t", &root, &flags);
+        assert_eq!(
+            sorted_ids(&root, FOLDER),
+            source_ids(&database),
+            "run {run}"
+        );
+        assert_eq!(
+            verify(&root, &database, 0),
+            Vec::<String>::new(),
+            "run {run}"
+        );
+    }
+    assert!(folders("-e1.parquet").contains(&"at_date=2026-03-01".to_owned()));
+    assert_eq!(folders("-e2.parquet"), ["at_date=2026-03-11"]);
+    let chunks = runs(&root)[1]["totals"]["chunks"].as_u64().unwrap();
+    assert!(chunks < 5, "{chunks} chunks for one new day");
+}
+
+#[test]
 fn nothing_new_writes_nothing_and_says_so() {
     let database = Database::create("incr_none");
     database.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2)");

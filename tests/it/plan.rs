@@ -52,7 +52,7 @@ fn auto_prefers_a_correlated_key_then_pages_then_any_key() {
         assert_eq!(serial.plan.relations[0].method, ChunkMethod::Key);
         assert!(serial.plan.relations[0].ordered);
         assert!(
-            serial.chunks[1].sql.ends_with("ORDER BY \"id\""),
+            serial.chunks[1].sql.ends_with("ORDER BY \"serial\".\"id\""),
             "{}",
             serial.chunks[1].sql
         );

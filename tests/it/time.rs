@@ -170,7 +170,7 @@ fn changes_on(major: u32, shares: usize) {
     for (number, (zone, _)) in CHANGES.iter().enumerate() {
         let table = format!("t{number}");
         for (place, (every, label)) in FOLDERS.iter().enumerate() {
-            if (number + place + major as usize) % shares != 0 {
+            if !(number + place + major as usize).is_multiple_of(shares) {
                 continue;
             }
             let mut cut = Cut::of(&table, every);
@@ -181,7 +181,7 @@ fn changes_on(major: u32, shares: usize) {
                 "{zone}: {held} chunks"
             );
         }
-        if (number + major as usize) % shares != 0 {
+        if !(number + major as usize).is_multiple_of(shares) {
             continue;
         }
         // Without folders: elapsed time, from a midnight on, and large intervals cut once more.

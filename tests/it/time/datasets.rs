@@ -263,3 +263,46 @@ fn readers_prune_by_folder() {
         assert!(seen["files"].as_i64() > Some(12), "{reader}: {seen}");
     }
 }
+
+/// Leaves are cut each by its own times and share the folders; a query is cut by a column of it.
+#[test]
+fn partitions_and_queries_share_the_calendar() {
+    let database = Database::create("hive_parts");
+    database.execute(
+        "CREATE TABLE t (id int NOT NULL, at timestamptz, note text) PARTITION BY HASH (id);
+         CREATE TABLE t0 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+         CREATE TABLE t1 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+         INSERT INTO t SELECT i, timestamptz '2018-10-30 00:00+00' + i * interval '1 hour', 'x'
+           FROM generate_series(1, 300) i;
+         CREATE INDEX ON t (at); ANALYZE t",
+    );
+    let expected = database.session().query_text(
+        "SELECT to_char(at AT TIME ZONE 'America/Havana', 'YYYY-MM-DD'), count(*) FROM t GROUP BY 1",
+    );
+    let expected: BTreeMap<String, u64> = expected
+        .into_iter()
+        .map(|row| {
+            let (day, rows) = (row[0].clone().unwrap(), row[1].clone().unwrap());
+            (format!("at_date={day}"), rows.parse().unwrap())
+        })
+        .collect();
+    let root = TempRoot::new();
+    export(&database, "t", &root, &BY_DAY);
+    assert_eq!(rows_by_folder(&root), expected);
+    verify(&root);
+    let root = TempRoot::new();
+    let mut command = rig::pgsluice();
+    command
+        .args([
+            "export",
+            "--from",
+            &database.dsn(),
+            "--query",
+            "SELECT id, at, note FROM public.t",
+        ])
+        .args(["--name", "public.t", "--to", &crate::rig::Root::url(&root)])
+        .args(BY_DAY);
+    rig::run(&mut command, Duration::from_secs(60)).expect_code(0);
+    assert_eq!(rows_by_folder(&root), expected);
+    assert_eq!(sorted_ids(&root, "public/t"), (1..=300).collect::<Vec<_>>());
+}
