@@ -356,6 +356,23 @@ pub(crate) async fn open_tables(
     Ok(())
 }
 
+/// What the next epoch begins with, and why.
+fn plan_request(decision: Decision, plan: Option<Plan>) -> Result<(PlanRequest, String)> {
+    match (decision, plan) {
+        (Decision::Continue { discard, .. }, _) => {
+            Ok((PlanRequest::Keep { discard }, "resumed".to_owned()))
+        }
+        (Decision::Start { reason }, Some(plan)) => Ok((PlanRequest::New(plan), reason)),
+        (Decision::Extend { reason }, Some(plan)) => Ok((PlanRequest::Extend(plan), reason)),
+        (Decision::Start { .. } | Decision::Extend { .. } | Decision::Complete, _) => {
+            Err(Error::new(
+                ErrorKind::Internal,
+                "there is nothing to open the table for",
+            ))
+        }
+    }
+}
+
 async fn open_table(
     keeper: &Keeper,
     table: Prepared,
@@ -363,19 +380,7 @@ async fn open_table(
     progress: &Progress,
 ) -> Result<OpenedTable> {
     let name = table.schema.name.to_string();
-    let (plan, reason) = match (table.decision, table.plan) {
-        (Decision::Continue { discard, .. }, _) => {
-            (PlanRequest::Keep { discard }, "resumed".to_owned())
-        }
-        (Decision::Start { reason }, Some(plan)) => (PlanRequest::New(plan), reason),
-        (Decision::Extend { reason }, Some(plan)) => (PlanRequest::Extend(plan), reason),
-        (Decision::Start { .. } | Decision::Extend { .. } | Decision::Complete, _) => {
-            return Err(Error::new(
-                ErrorKind::Internal,
-                "there is nothing to open the table for",
-            ));
-        }
-    };
+    let (plan, reason) = plan_request(table.decision, table.plan)?;
     let request = OpenRequest {
         writer: WriterInfo::current(),
         config: table.config,
