@@ -243,6 +243,25 @@ impl Committer {
 }
 
 impl TableLog {
+    /// A log that was just opened; nothing is committed by this run yet.
+    pub(crate) fn new(
+        name: String,
+        log: ManifestLog,
+        heartbeat: Heartbeat,
+        counters: Arc<TableCounters>,
+    ) -> Self {
+        Self {
+            name,
+            log,
+            heartbeat: Some(heartbeat),
+            counters,
+            this_run: Totals::default(),
+            retries: Vec::new(),
+            fenced: false,
+            completed: false,
+        }
+    }
+
     async fn close(&mut self, change: Change) {
         if let Some(heartbeat) = self.heartbeat.take() {
             heartbeat.stop().await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::chunk::{ChunkId, Plan, Totals};
+use crate::chunk::{ChunkId, Plan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::TableLog;
 use crate::export::progress::Progress;
@@ -421,19 +421,9 @@ async fn open_table(
         fence: log.fence(),
         counters: Arc::clone(&counters),
     };
-    let log = TableLog {
-        name,
-        log,
-        heartbeat: Some(heartbeat),
-        counters,
-        this_run: Totals::default(),
-        retries: Vec::new(),
-        fenced: false,
-        completed: false,
-    };
     Ok(OpenedTable {
         work,
-        log,
+        log: TableLog::new(name, log, heartbeat, counters),
         chunks_skipped: skipped,
     })
 }

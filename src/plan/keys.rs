@@ -33,7 +33,8 @@ WITH RECURSIVE columns(attnum, name, typid, shown, coll, is_nullable) AS (
   UNION ALL
   SELECT u.n::pg_catalog.int2, u.name, t.oid, pg_catalog.format_type(t.oid, NULL),
     t.typcollation, true
-  FROM pg_catalog.unnest($2::pg_catalog.text[], $3::pg_catalog.oid[]) WITH ORDINALITY u(name, typ, n)
+  FROM ROWS FROM (pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.oid[]))
+    WITH ORDINALITY u(name, typ, n)
   JOIN pg_catalog.pg_type t ON t.oid = u.typ
 ), base(attnum, typid) AS (
   SELECT attnum, typid FROM columns

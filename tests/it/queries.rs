@@ -85,6 +85,63 @@ fn columns_and_a_filter_choose_of_a_query_as_of_a_table() {
     );
 }
 
+/// Key and time chunks over columns of the result: every row once, whatever the type's order.
+#[test]
+fn a_query_is_cut_by_a_key_or_by_time_over_a_column_of_its_result() {
+    let database = database("querykey");
+    database.execute("CREATE VIEW v AS SELECT id, kind, md5(id::text) AS note FROM t");
+    let dsn = database.dsn();
+    let query = "SELECT id, NULLIF(kind, 2) AS kind, md5(id::text) COLLATE \"C\" AS note, at,
+        at::date AS day FROM public.t";
+    let of_query = ["--query", query, "--name", "q.q"];
+    let of_view = ["--table", "public.v"];
+    for (source, by, chunks) in [
+        (&of_query[..], "key:id", 9),
+        (&of_query, "key:note", 9),
+        (&of_query, "key:kind,id", 7),
+        (&of_query, "key:kind", 3),
+        (&of_query, "time:at:10 days", 6),
+        (&of_query, "time:day:1 month", 4),
+        (&of_query, "offset", 9),
+        (&of_view, "key:note", 9),
+    ] {
+        let root = TempRoot::new();
+        let to = root.path().display().to_string();
+        let mut args = vec!["export", "--from", &dsn, "--to", &to, "--output", "json"];
+        args.extend(source);
+        args.extend(["--chunk-by", by, "--chunk-rows", "100"]);
+        let report = pgsluice(&args).expect_code(0).json();
+        let found = report["tables"][0]["totals"]["chunks"].as_u64().unwrap();
+        assert!(
+            found.abs_diff(chunks) <= 2 && found > 1,
+            "{by}: {found} chunks"
+        );
+        let folder = if source.len() == 4 { "q/q" } else { "public/v" };
+        assert_eq!(
+            sorted_ids(&root, folder),
+            (1..=900).collect::<Vec<_>>(),
+            "{by}"
+        );
+        let folder = format!("{to}/{folder}");
+        let verify = ["verify", &folder, "--against", &dsn, "--output", "json"];
+        pgsluice(&verify).expect_code(0);
+    }
+    for (by, says) in [
+        ("key:nosuch", "no column"),
+        ("key", "key"),
+        ("time:note:1 day", "note"),
+    ] {
+        let to = TempRoot::new().path().display().to_string();
+        let mut args = vec!["export", "--from", &dsn, "--to", &to, "--chunk-by", by];
+        args.extend(of_query);
+        let outcome = pgsluice(&args);
+        if by != "key" {
+            assert_eq!(outcome.code, Some(2), "{by}: {outcome}");
+            assert!(outcome.stderr.contains(says), "{by}: {outcome}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_plain_select_is_refused_before_anything_is_read() {
     let database = database("badquery");

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::rig::{self, Database, TempRoot, python};
-use crate::scenario::{export, export_command, sorted_ids, try_export, verify};
+use crate::rig::{self, Database, Root as _, TempRoot, python};
+use crate::scenario::{export, sorted_ids, try_export, verify};
 
 /// One day of local time in each folder, in a zone whose midnight of 4 November comes twice.
 const BY_DAY: [&str; 5] = [
@@ -94,18 +94,11 @@ fn the_hour_that_comes_twice_stands_in_its_own_day() {
     assert_eq!(again["tables"][0]["this_run"]["rows"], 0, "{again}");
 }
 
-/// Starts an export of one worker and interrupts it once some chunks are committed.
-fn interrupted(database: &Database, root: &TempRoot, flags: &[&str]) {
-    let mut running = rig::start(&mut export_command(database, "t", root, flags));
-    let log = root.path().join("public/t/_pgsluice/log");
-    for _ in 0..4000 {
-        if std::fs::read_dir(&log).map_or(0, Iterator::count) >= 5 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    running.interrupt();
-    running.wait(Duration::from_secs(30)).expect_code(130);
+/// Exports the open ends and the first four days, and pauses.
+fn paused(database: &Database, root: &TempRoot, flags: &[&str]) {
+    let flags: Vec<&str> = flags.iter().copied().chain(["--max-chunks", "6"]).collect();
+    let report = export(database, "t", root, &flags);
+    assert_eq!(report["tables"][0]["state"], "paused", "{report}");
 }
 
 fn parts_below(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -122,7 +115,7 @@ fn a_paused_hive_dataset_goes_on_and_later_rows_join_their_day() {
     events(&database);
     let root = TempRoot::new();
     let flags = exceptions(&[&BY_DAY[..4], &["--hive=Day"]].concat());
-    interrupted(&database, &root, &flags);
+    paused(&database, &root, &flags);
     // Beyond the last day that was planned, and inside of the plan.
     database.execute(
         "INSERT INTO t VALUES (2000, '2019-01-01', 'late'), (2001, '2018-11-10 12:00+00', 'x')",
@@ -149,7 +142,7 @@ fn a_lost_open_end_starts_the_table_again_under_another_snapshot() {
     let database = Database::create("hive_open");
     events(&database);
     let root = TempRoot::new();
-    interrupted(&database, &root, &exceptions(&BY_DAY));
+    paused(&database, &root, &exceptions(&BY_DAY));
     let unplaced = root
         .path()
         .join("public/t/at_date=__HIVE_DEFAULT_PARTITION__");
@@ -300,7 +293,7 @@ fn partitions_and_queries_share_the_calendar() {
             "--query",
             "SELECT id, at, note FROM public.t",
         ])
-        .args(["--name", "public.t", "--to", &root.url()])
+        .args(["--name", "public.t", "--to", &crate::rig::Root::url(&root)])
         .args(BY_DAY);
     rig::run(&mut command, Duration::from_secs(60)).expect_code(0);
     assert_eq!(rows_by_folder(&root), expected);
