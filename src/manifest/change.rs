@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::check::check;
 use super::model::{Change, ChunkEntry, Dataset, Entry, Open, PlanStart, State};
 use super::runs::CompletedRun;
-use crate::chunk::{ChunkId, Plan};
+use crate::chunk::{Chunk, ChunkId, Plan, Range};
 use crate::snapshot::Snapshot;
 
 /// An entry that must not follow what is there.
@@ -128,14 +128,20 @@ pub(crate) fn extend(dataset: &mut Dataset, entry: Entry) -> Result<(), Invarian
     match entry.change {
         // Another epoch is another writer's: see `apply`.
         Change::Open(_) => return Err(InvariantError::Writer(dataset.epoch)),
-        Change::Plan { chunks } => {
+        Change::Plan { mut chunks } => {
+            shrink_chunks(&mut chunks);
             Arc::make_mut(&mut dataset.plan).chunks.extend(chunks);
             if dataset.is_plan_whole() {
                 dataset.state = State::Running;
             }
         }
         Change::Commit { chunks } => {
-            let entries = chunks.into_iter().map(|entry| (entry.chunk, entry));
+            let entries = chunks.into_iter().map(|mut entry| {
+                entry.objects.shrink_to_fit();
+                entry.null_counts.shrink_to_fit();
+                shrink_range(&mut entry.range);
+                (entry.chunk, entry)
+            });
             dataset.committed.extend(entries);
         }
         Change::Pause { reason } => {
@@ -230,11 +236,14 @@ fn keep(before: Option<Dataset>, start: PlanStart) -> Kept {
             PlanStart::New {
                 relations,
                 chunks_total,
-                chunks,
+                mut chunks,
             },
             _,
         ) => Kept {
-            plan: Arc::new(Plan { relations, chunks }),
+            plan: {
+                shrink_chunks(&mut chunks);
+                Arc::new(Plan { relations, chunks })
+            },
             chunks_total,
             ..Kept::default()
         },
@@ -242,10 +251,11 @@ fn keep(before: Option<Dataset>, start: PlanStart) -> Kept {
             PlanStart::Extend {
                 relations,
                 chunks_total,
-                chunks,
+                mut chunks,
             },
             Some(mut dataset),
         ) => {
+            shrink_chunks(&mut chunks);
             let base = dataset.base();
             let plan = Arc::make_mut(&mut dataset.plan);
             plan.relations.truncate(base.relations as usize);
@@ -263,5 +273,20 @@ fn keep(before: Option<Dataset>, start: PlanStart) -> Kept {
         }
         // `check` refuses it; an empty plan commits nothing.
         (PlanStart::Keep { .. } | PlanStart::Extend { .. }, None) => Kept::default(),
+    }
+}
+
+/// Lists that were read from JSON have room for four; of a hundred thousand chunks that counts.
+fn shrink_chunks(chunks: &mut [Chunk]) {
+    for chunk in chunks {
+        shrink_range(&mut chunk.range);
+    }
+}
+
+fn shrink_range(range: &mut Range) {
+    if let Range::Key { lower, upper } = range {
+        for bound in [lower, upper].into_iter().flatten() {
+            bound.0.shrink_to_fit();
+        }
     }
 }
