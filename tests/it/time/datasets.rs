@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::rig::{self, Database, Root as _, TempRoot, python};
+use crate::rig::{self, Database, TempRoot, python};
 use crate::scenario::{export, sorted_ids, try_export, verify};
 
 /// One day of local time in each folder, in a zone whose midnight of 4 November comes twice.
