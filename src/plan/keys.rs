@@ -344,16 +344,20 @@ async fn find_collation(task: RelationTask<'_>, name: &str, found: &mut Orderabl
     let Some(key) = &mut found.key else {
         return Ok(());
     };
+    let column = task.schema.columns.iter().find(|one| one.name == name);
+    let type_oid = column.map_or(0, |one| one.type_oid);
+    // `pg_collation_for` fails on a type without collations.
     let sql = format!(
         "SELECT c.name, coalesce((SELECT p.collisdeterministic FROM pg_catalog.pg_collation p \
          WHERE p.oid = c.name::pg_catalog.regcollation), true) FROM (SELECT \
-         pg_catalog.pg_collation_for((SELECT {} FROM {} LIMIT 0)) AS name) AS c \
+         CASE WHEN (SELECT t.typcollation FROM pg_catalog.pg_type t WHERE t.oid = $1) <> 0 \
+         THEN pg_catalog.pg_collation_for((SELECT {} FROM {} LIMIT 0)) END AS name) AS c \
          WHERE c.name <> '\"default\"'",
         quote_ident(name),
         from_clause(task.base)
     );
     let what = "the collation of the key could not be read";
-    for row in task.session.query(what, &sql, &[]).await? {
+    for row in task.session.query(what, &sql, &[&type_oid]).await? {
         key.collation = column(&row, 0)?;
         found.is_deterministic = column(&row, 1)?;
     }
