@@ -344,8 +344,8 @@ async fn find_collation(task: RelationTask<'_>, name: &str, found: &mut Orderabl
     let Some(key) = &mut found.key else {
         return Ok(());
     };
-    let column = task.schema.columns.iter().find(|one| one.name == name);
-    let type_oid = column.map_or(0, |one| one.type_oid);
+    let named = task.schema.columns.iter().find(|one| one.name == name);
+    let type_oid = named.map_or(0, |one| one.type_oid);
     // `pg_collation_for` fails on a type without collations.
     let sql = format!(
         "SELECT c.name, coalesce((SELECT p.collisdeterministic FROM pg_catalog.pg_collation p \
@@ -358,8 +358,7 @@ async fn find_collation(task: RelationTask<'_>, name: &str, found: &mut Orderabl
     );
     let what = "the collation of the key could not be read";
     for row in task.session.query(what, &sql, &[&type_oid]).await? {
-        key.collation = column(&row, 0)?;
-        found.is_deterministic = column(&row, 1)?;
+        (key.collation, found.is_deterministic) = (column(&row, 0)?, column(&row, 1)?);
     }
     Ok(())
 }

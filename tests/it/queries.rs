@@ -98,7 +98,7 @@ fn a_query_is_cut_by_a_key_or_by_time_over_a_column_of_its_result() {
     for (source, by, chunks) in [
         (&of_query[..], "key:id", 9),
         (&of_query, "key:note", 9),
-        (&of_query, "key:kind,id", 7),
+        (&of_query, "key:kind,id", 9),
         (&of_query, "key:kind", 3),
         (&of_query, "time:at:10 days", 6),
         (&of_query, "time:day:1 month", 4),
