@@ -159,6 +159,16 @@ impl Key {
         self.columns.iter().any(|column| column.is_nullable)
     }
 
+    /// Whether a column's values are texts in the database's encoding.
+    #[must_use]
+    pub(crate) fn is_text(&self) -> bool {
+        const TEXTS: [&str; 5] = ["text", "varchar", "bpchar", "name", "citext"];
+        self.columns.iter().any(|column| {
+            let name = column.type_name.rsplit('.').next().unwrap_or_default();
+            TEXTS.contains(&name)
+        })
+    }
+
     /// The column's name, where it is a single one of integers, whose order is known without the
     /// server.
     #[must_use]
@@ -252,6 +262,10 @@ pub struct PlannedRelation {
     /// The SELECT that stands for the relation, where a query is exported.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub query: Option<String>,
+    /// What it is called in statements, where that is not its own name: a partition goes by its
+    /// table's, which a filter may use.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub alias: Option<String>,
     /// Which of its rows, where the export is incremental.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub window: Option<Window>,
@@ -269,6 +283,7 @@ impl PlannedRelation {
             reason: reason.into(),
             risks: Vec::new(),
             query: None,
+            alias: None,
             window: None,
         }
     }

@@ -79,6 +79,14 @@ pub struct TableSchema {
     pub relations: Vec<Relation>,
 }
 
+impl TableSchema {
+    /// What its relations are called in statements: its own name, where they have others.
+    pub(crate) fn alias(&self) -> Option<&str> {
+        let has_others = self.relations.iter().any(|one| one.oid != self.oid);
+        has_others.then_some(&self.name.name)
+    }
+}
+
 /// One relation that holds rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relation {

@@ -359,6 +359,7 @@ impl Connection {
                 .lock_nowait(relation, leaf_kind(table.schema.kind))
                 .await?;
         }
+        session.check_locked(table.plan.relations_of(chunk)).await?;
         session.check_unchanged().await?;
         let reading = read::Reading {
             oversize: &work.oversize,

@@ -261,7 +261,8 @@ pub(crate) fn relation_differences(before: &TableSchema, now: &TableSchema) -> V
     for (oid, name) in &was {
         match is.get(oid) {
             None => found.push(format!("partition {name} is gone")),
-            Some(other) if other != name && before.kind == RelationKind::Partitioned => {
+            // The table's own name is compared before.
+            Some(other) if other != name && *oid != before.oid => {
                 found.push(format!("partition {name} is now {other}"));
             }
             Some(_) => {}

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::CancelHandle;
 use crate::pg::copy_stream::CopyStream;
 use crate::pg::error::{is_snapshot_gone, source_error};
-use crate::pg::sql::{copy_statement, from_clause, quote_literal};
+use crate::pg::sql::{copy_statement, from_clause, quote_literal, quote_table};
 use crate::snapshot::Snapshot;
 use crate::table::RelationKind;
 
@@ -176,7 +176,10 @@ impl Session {
                 "SET LOCAL lock_timeout TO '100ms'; SELECT FROM {from} LIMIT 0; \
                  SET LOCAL lock_timeout TO 0"
             ),
-            _ => format!("LOCK TABLE {from} IN ACCESS SHARE MODE NOWAIT"),
+            _ => format!(
+                "LOCK TABLE ONLY {} IN ACCESS SHARE MODE NOWAIT",
+                quote_table(&relation.name)
+            ),
         };
         let locked = self
             .execute("the table could not be locked at once", &sql)
@@ -196,6 +199,37 @@ impl Session {
             Some((_, changed)) => Err(rewritten(changed)),
             None => Ok(()),
         }
+    }
+
+    /// Makes sure that relations which were planned are those that this transaction has locked by
+    /// their names: a name can have gone to another relation since.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Source`], naming the relation.
+    pub(crate) async fn check_locked(&self, planned: &[PlannedRelation]) -> Result<()> {
+        let oids: Vec<u32> = planned
+            .iter()
+            .map(|one| one.oid)
+            .filter(|oid| *oid > 0)
+            .collect();
+        let sql = "SELECT e.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS e(oid)
+            WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_locks l
+              WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation'
+                AND l.relation = e.oid)";
+        let what = "the relations could not be checked";
+        let rows = self.query(what, sql, &[&oids]).await?;
+        let Some(row) = rows.first() else {
+            return Ok(());
+        };
+        let oid: u32 = column(row, 0)?;
+        let named = planned.iter().find(|one| one.oid == oid);
+        let name = named.map_or_else(String::new, |one| one.name.to_string());
+        Err(Error::new(
+            ErrorKind::Source,
+            format!("{name} is another relation than the one that was planned"),
+        )
+        .with_advice("it was renamed or made again: export the table to another --to"))
     }
 
     /// The relations, oid and name, that these backends have locked and that got a new file after

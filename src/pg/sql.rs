@@ -79,8 +79,14 @@ pub(crate) fn quote_table(name: &TableName) -> String {
 pub(crate) fn from_clause(relation: &PlannedRelation) -> String {
     match &relation.query {
         Some(query) => from_query(query),
-        None => format!("ONLY {}", quote_table(&relation.name)),
+        None => only(&relation.name, relation.alias.as_deref()),
     }
+}
+
+/// `ONLY "s"."t"`, or `ONLY "s"."t" AS "alias"`.
+pub(crate) fn only(table: &TableName, alias: Option<&str>) -> String {
+    let alias = alias.map(|alias| format!(" AS {}", quote_ident(alias)));
+    format!("ONLY {}{}", quote_table(table), alias.unwrap_or_default())
 }
 
 /// A query in place of a relation, on lines of its own, so that a trailing `--` comment ends with
@@ -290,7 +296,7 @@ fn order_of(relation: &PlannedRelation, range: &Range, columns: &[SelectColumn])
             // With the relation's name: alone, a column's name means what the list makes of it.
             let alias = match relation.query {
                 Some(_) => "q".to_owned(),
-                None => quote_ident(&relation.name.name),
+                None => quote_ident(relation.alias.as_ref().unwrap_or(&relation.name.name)),
             };
             let column = |column: &KeyColumn| format!("{alias}.{}", quote_ident(&column.name));
             let names: Vec<String> = key.columns.iter().map(column).collect();

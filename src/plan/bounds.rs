@@ -243,6 +243,9 @@ impl Finder<'_> {
     async fn by_sample(&self) -> Result<Bounds> {
         let (least, most) = SAMPLED_PAGES;
         let pages = self.wanted.saturating_mul(PAGES_A_CHUNK).clamp(least, most);
+        // Pages come in their order: a sample that the limit cuts short would know the front alone.
+        let page_rows = (self.size.rows / self.relation.heap_pages.max(1)).max(1);
+        let pages = pages.min(SAMPLED_ROWS / page_rows / 2).max(1);
         let percent = pages as f64 * 100.0 / self.relation.heap_pages.max(1) as f64;
         let sample = format!(
             "SELECT {} FROM {} TABLESAMPLE SYSTEM ({:.9}) REPEATABLE (1) WHERE {} \

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::Session;
-use crate::pg::sql::quote_table;
+use crate::pg::sql::only;
 use crate::table::{RelationKind, TableSchema};
 
 /// Functions whose value differs from one chunk's transaction to the next.
@@ -29,8 +29,8 @@ const MOVING_WORDS: [&str; 5] = [
     "localtimestamp",
 ];
 
-/// Literals that the server reads by its clock.
-const MOVING_LITERALS: [&str; 4] = ["'now'", "'today'", "'tomorrow'", "'yesterday'"];
+/// Words that the server reads by its clock where a literal begins with them.
+const MOVING_LITERALS: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
 
 /// Every chunk, and every run that resumes, has a transaction and so a clock of its own. Finds
 /// what people write; a function that hides a clock is not found.
@@ -54,11 +54,10 @@ pub(crate) fn refuse_moving(flag: &str, text: &str) -> Result<()> {
 
 fn moving_word(filter: &str) -> Option<String> {
     let filter = filter.to_ascii_lowercase();
-    let literal = MOVING_LITERALS
-        .iter()
-        .find(|literal| filter.contains(**literal));
-    if let Some(literal) = literal {
-        return Some((*literal).to_owned());
+    // Every second piece is a literal; a doubled quote makes an empty one more.
+    let literals = filter.split('\'').skip(1).step_by(2);
+    if let Some(word) = literals.filter_map(moving_literal).next() {
+        return Some(format!("'{word}'"));
     }
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut rest = filter.as_str();
@@ -66,13 +65,41 @@ fn moving_word(filter: &str) -> Option<String> {
         let from = &rest[start..];
         let end = from.find(|c| !is_word(c)).unwrap_or(from.len());
         let (word, after) = from.split_at(end);
-        let is_call = after.trim_start().starts_with('(');
-        if MOVING_WORDS.contains(&word) || (is_call && MOVING_CALLS.contains(&word)) {
+        let call = after.trim_start().strip_prefix('(');
+        let is_moving = call.is_some_and(|arguments| {
+            MOVING_CALLS.contains(&word) || word == "age" && is_single(arguments)
+        });
+        if is_moving || MOVING_WORDS.contains(&word) {
             return Some(word.to_owned());
         }
         rest = after;
     }
     None
+}
+
+/// The first word of a literal that a clock is asked for: `today 12:00`, and not `today's news`.
+fn moving_literal(literal: &str) -> Option<&str> {
+    let mut words = literal.split_whitespace();
+    let first = words.next().filter(|word| MOVING_LITERALS.contains(word))?;
+    let is_time =
+        words.all(|word| word.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c)));
+    is_time.then_some(first)
+}
+
+/// Whether one argument stands before the parenthesis that ends the list: `age(x)` counts from
+/// today.
+fn is_single(arguments: &str) -> bool {
+    let mut depth = 0_usize;
+    for c in arguments.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth == 0 => return true,
+            ')' => depth -= 1,
+            ',' if depth == 0 => return false,
+            _ => {}
+        }
+    }
+    true
 }
 
 /// Makes sure that a filter is one boolean expression over the table, before anything is read.
@@ -90,7 +117,7 @@ pub(crate) async fn check_filter(
     if table.kind == RelationKind::Query {
         return Ok(());
     }
-    let from = format!("ONLY {}", quote_table(&table.name));
+    let from = only(&table.name, table.alias());
     let checked = session.check_condition(&from, filter).await;
     checked.map_err(|error| error.with_table(table.name.to_string()))
 }
@@ -107,6 +134,9 @@ mod tests {
             "d = Current_Date",
             "(random() < 0.1)",
             "pg_catalog.now() > at",
+            "age(created_at) < interval '1 year'",
+            "at >= timestamptz 'today 12:00'",
+            "at < ' now'::timestamptz",
         ] {
             assert!(moving_word(moving).is_some(), "{moving}");
         }
@@ -114,6 +144,8 @@ mod tests {
             "kind = 'random'",
             "now > 3",
             "age > 30",
+            "age(a, b) > '1 day'",
+            "title = 'now playing'",
             "know() = 1",
             "żnow = 1",
         ] {

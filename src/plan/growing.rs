@@ -71,7 +71,9 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indke
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 JOIN pg_catalog.pg_am m ON m.oid = c.relam AND m.amname = 'btree'
 JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[0] AND o.opcdefault
-WHERE i.indrelid = ANY($1) AND i.indisvalid AND i.indisready AND i.indpred IS NULL";
+WHERE i.indrelid = ANY($1) AND i.indisvalid AND i.indisready AND i.indpred IS NULL
+  -- ASC NULLS LAST or DESC NULLS FIRST: another order does not serve ORDER BY k LIMIT 1.
+  AND i.indoption[0] IN (0, 3)";
 
 /// The column that a run's window is over.
 #[derive(Debug)]

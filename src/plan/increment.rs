@@ -114,6 +114,7 @@ impl Run<'_> {
         let query = query.filter(|_| self.schema.kind == RelationKind::Query);
         PlannedRelation {
             query: query.map(|query| query.sql.clone()),
+            alias: self.schema.alias().map(str::to_owned),
             ..PlannedRelation::whole(relation.name.clone(), relation.oid, "")
         }
     }

@@ -5,9 +5,10 @@
 //! `choose`'s, bounds are `bounds`' and `split`'s.
 
 use crate::chunk::{Chunk, ChunkId, ChunkMethod, Plan, PlannedRelation, Range};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::options::{ChunkBy, ExportOptions};
 use crate::pg::Session;
+use crate::pg::session::column;
 use crate::plan::bounds::{count_rows, find_bounds};
 use crate::plan::choose::{Choice, Wish, choose_auto, choose_ctid, choose_key, choose_named};
 use crate::plan::filter::check_filter;
@@ -96,6 +97,7 @@ pub(crate) async fn plan_table(
         let query = options.query.as_ref().map(|query| query.sql.clone());
         let base = PlannedRelation {
             query,
+            alias: schema.alias().map(str::to_owned),
             ..PlannedRelation::whole(relation.name.clone(), relation.oid, "")
         };
         let task = RelationTask {
@@ -158,13 +160,31 @@ async fn choose(task: RelationTask<'_>) -> Result<Choice> {
     if let ChunkBy::Key(names) = &task.options.chunk_by
         && !names.is_empty()
     {
-        return Ok(choose_named(probe_named(task, names).await?));
+        let named = probe_named(task, names).await?;
+        if !named.key.is_text() || is_utf8(task.session).await? {
+            return Ok(choose_named(named));
+        }
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "--chunk-by key:{}: the database's texts need be no UTF-8, as bounds are",
+                named.key
+            ),
+        )
+        .with_advice("name a key of another type, or use --chunk-by ctid"));
     }
     let is_auto = task.options.chunk_by == ChunkBy::Auto;
     let candidates = match task.is_computed() {
         true if is_auto => return Ok(Choice::whole("it has neither pages nor statistics")),
         true => Vec::new(),
         false => probe_indexed(task).await?,
+    };
+    let candidates = match candidates.iter().any(|one| one.key.is_text()) {
+        true if !is_utf8(task.session).await? => candidates
+            .into_iter()
+            .filter(|one| !one.key.is_text())
+            .collect(),
+        _ => candidates,
     };
     let wish = Wish {
         size: task.size,
@@ -175,6 +195,13 @@ async fn choose(task: RelationTask<'_>) -> Result<Choice> {
         true => Ok(choose_auto(task.relation, candidates, wish)),
         false => choose_key(task.relation, candidates, wish),
     }
+}
+
+/// Whether the server vouches for the encoding of texts: SQL_ASCII takes any bytes.
+async fn is_utf8(session: &Session) -> Result<bool> {
+    let sql = "SELECT pg_catalog.current_setting('server_encoding') <> 'SQL_ASCII'";
+    let what = "the database's encoding could not be read";
+    column(&session.query_one(what, sql, &[]).await?, 0)
 }
 
 /// Cuts by a choice that was made.

@@ -17,6 +17,7 @@ mod kill;
 mod layering;
 mod many;
 mod memory;
+mod moved;
 mod offset;
 mod pause;
 mod plan;

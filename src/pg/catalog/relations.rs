@@ -54,9 +54,39 @@ pub(super) async fn load_relations(
             "the table does not exist any more",
         ));
     }
+    if table.kind == RelationKind::Partitioned && session.server_version() >= 140_000 {
+        refuse_detaching(session, table.oid).await?;
+    }
     rows.iter()
         .map(|row| read_relation(session, table, row))
         .collect()
+}
+
+/// `DETACH PARTITION … CONCURRENTLY` (14) that was cut off leaves a partition which queries of the
+/// table do not see any more, depending on their snapshot.
+async fn refuse_detaching(session: &Session, oid: u32) -> Result<()> {
+    let sql = "WITH RECURSIVE tree(oid, pending) AS (
+          SELECT $1::pg_catalog.oid, false
+          UNION
+          SELECT i.inhrelid, i.inhdetachpending FROM tree t
+          JOIN pg_catalog.pg_class p ON p.oid = t.oid AND p.relkind = 'p'
+          JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
+        )
+        SELECT n.nspname::text, c.relname::text FROM tree t
+        JOIN pg_catalog.pg_class c ON c.oid = t.oid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE t.pending LIMIT 1";
+    let what = "the table's partitions could not be read";
+    let rows = session.query(what, sql, &[&oid]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(());
+    };
+    let name = TableName::new(column::<String>(row, 0)?, column::<String>(row, 1)?);
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!("partition {name} is being detached, and may or may not be seen"),
+    )
+    .with_advice("end it: ALTER TABLE … DETACH PARTITION … FINALIZE"))
 }
 
 fn read_relation(session: &Session, table: &Resolved, row: &Row) -> Result<Relation> {

@@ -103,7 +103,9 @@ SELECT b.typid,
     JOIN pg_catalog.pg_am m ON m.oid = c.relam AND m.amname = 'btree'
     JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[0] AND o.opcdefault
     WHERE i.indrelid = $1 AND i.indkey[0] = a.attnum AND i.indisvalid AND i.indisready
-      AND i.indpred IS NULL),
+      AND i.indpred IS NULL
+      -- ASC NULLS LAST or DESC NULLS FIRST: another order does not serve ORDER BY k LIMIT 1.
+      AND i.indoption[0] IN (0, 3)),
   EXISTS (SELECT FROM pg_catalog.pg_index i
     JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
     JOIN pg_catalog.pg_am m ON m.oid = c.relam AND m.amname = 'brin'
@@ -220,6 +222,7 @@ pub(super) async fn read_stats(source: &RelationTask<'_>, time: &TimeColumn) -> 
     };
     let shares: Vec<f64> = column(row, 4)?;
     Ok(TimeStats {
+        is_analyzed: true,
         null_share: column(row, 0)?,
         correlation: column(row, 1)?,
         histogram: times(2)?,
@@ -258,7 +261,8 @@ pub(super) async fn read_ends(
     let ends = known.iter().min().copied().zip(known.iter().max().copied());
     match ends {
         Some(ends) => Ok((Some(ends), EndsFrom::Statistics)),
-        None if stats.null_share >= 1.0 => Ok((None, EndsFrom::Statistics)),
+        // Nothing but NULLs and infinities.
+        None if stats.is_analyzed => Ok((None, EndsFrom::Statistics)),
         None => Err(Error::new(
             ErrorKind::Config,
             format!(

@@ -9,6 +9,8 @@ const STALE_SHARE: f64 = 0.2;
 /// What the statistics say of a time column, in microseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct TimeStats {
+    /// Whether there are statistics at all.
+    pub(super) is_analyzed: bool,
     /// Share of rows without a time.
     pub(super) null_share: f64,
     /// `histogram_bounds`: equally many rows lie between neighbours.
@@ -179,7 +181,7 @@ mod tests {
             parts in 1_u64..50,
             unit in 1_i64..1000,
         ) {
-            let stats = TimeStats { null_share, histogram, common, correlation: None };
+            let stats = TimeStats { is_analyzed: true, null_share, histogram, common, correlation: None };
             let shape = Shape::new(&stats, ends.0.min(ends.1), ends.0.max(ends.1));
             let (lower, upper) = (i64::from(range.0.min(range.1)), i64::from(range.0.max(range.1)));
             prop_assert!(shape.before(lower) <= shape.before(upper));
