@@ -298,14 +298,14 @@ fn refused(schema: &TableSchema, message: &str) -> Error {
 
 async fn load_columns(session: &Session, oid: u32) -> Result<Vec<Column>> {
     let what = "the table's columns could not be read";
-    let rows = session.query(what, COLUMNS_SQL, &[&oid]).await?;
+    let rows = session.query_often(what, COLUMNS_SQL, &[&oid]).await?;
     let types = types::load_types(session, oid, &[]).await?;
     rows.iter().map(|row| read_column(row, &types)).collect()
 }
 
 async fn load_primary_key(session: &Session, oid: u32) -> Result<Vec<String>> {
     let what = "the table's primary key could not be read";
-    let rows = session.query(what, PRIMARY_KEY, &[&oid]).await?;
+    let rows = session.query_often(what, PRIMARY_KEY, &[&oid]).await?;
     rows.iter().map(|row| column(row, 0)).collect()
 }
 

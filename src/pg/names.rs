@@ -87,7 +87,7 @@ pub(super) async fn resolve(
     );
     let what = "the table could not be looked up";
     let rows = session
-        .query(what, &sql, &[&schemas, &selector.name])
+        .query_often(what, &sql, &[&schemas, &selector.name])
         .await?;
     let Some(row) = rows.first() else {
         return Err(unknown(session, selector).await?);

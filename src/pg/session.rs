@@ -3,7 +3,8 @@
 //! Owns transactions, locks, statements and their cancellation on drop. How the connection
 //! comes about is `connect`'s, what it is asked is the caller's.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::{ToSql, Type};
@@ -45,6 +46,8 @@ pub(crate) struct Session {
     backend_pid: i32,
     database: String,
     search_path: Vec<String>,
+    /// Statements that are asked again and again: as many as the source names.
+    prepared: Mutex<HashMap<String, Statement>>,
 }
 
 /// What `connect` learnt before it pinned the settings.
@@ -73,6 +76,7 @@ impl Session {
             backend_pid: facts.backend_pid,
             database: facts.database,
             search_path: facts.search_path,
+            prepared: Mutex::default(),
         }
     }
 
@@ -314,6 +318,28 @@ impl Session {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>> {
         self.guarded(what, self.client.query(sql, params)).await
+    }
+
+    /// Runs one query that is asked of every table: it is parsed once, and from its sixth time on
+    /// need not be planned again. Not for texts that hold values: each is kept.
+    pub(crate) async fn query_often(
+        &self,
+        what: &str,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>> {
+        let known = || self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        let prepared = known().get(sql).cloned();
+        let statement = match prepared {
+            Some(statement) => statement,
+            None => {
+                let statement = self.prepare(what, sql).await?;
+                known().insert(sql.to_owned(), statement.clone());
+                statement
+            }
+        };
+        self.guarded(what, self.client.query(&statement, params))
+            .await
     }
 
     /// Runs one query that yields exactly one row.

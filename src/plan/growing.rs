@@ -98,7 +98,7 @@ pub(super) async fn probe_growing(
     let exported = schema.columns.iter().find(|column| column.name == name);
     let type_oid = exported.map_or(0, |column| column.type_oid);
     let rows = session
-        .query(what, COLUMN_SQL, &[&schema.oid, &name, &type_oid])
+        .query_often(what, COLUMN_SQL, &[&schema.oid, &name, &type_oid])
         .await?;
     let Some(row) = rows.first() else {
         let message = format!("--incremental {name:?}: {} has no such column", schema.name);
@@ -132,7 +132,10 @@ pub(super) async fn probe_growing(
         return Err(growing.refused(why, another));
     }
     let oids: Vec<u32> = schema.relations.iter().map(|one| one.oid).collect();
-    for row in session.query(what, LEADS_SQL, &[&oids, &name]).await? {
+    for row in session
+        .query_often(what, LEADS_SQL, &[&oids, &name])
+        .await?
+    {
         growing.indexed.insert(column(&row, 0)?);
     }
     Ok(growing)

@@ -232,11 +232,12 @@ impl Catalog {
         let oid = if names.is_empty() { relation.oid } else { 0 };
         let what = "the columns that could be keys could not be read";
         let rows = session
-            .query(what, COLUMNS_SQL, &[&oid, &names, &types])
+            .query_often(what, COLUMNS_SQL, &[&oid, &names, &types])
             .await?;
         let columns = rows.iter().map(read_column).collect::<Result<_>>()?;
         let what = "the indexes could not be read";
-        let rows = session.query(what, INDEXES_SQL, &[&relation.oid]).await?;
+        let oid = relation.oid;
+        let rows = session.query_often(what, INDEXES_SQL, &[&oid]).await?;
         let indexes = rows.iter().map(read_index).collect::<Result<_>>()?;
         Ok(Self { columns, indexes })
     }
@@ -339,14 +340,13 @@ pub(super) async fn probe_named(task: RelationTask<'_>, names: &[String]) -> Res
     Ok(catalog.candidate(columns, statistics))
 }
 
-/// The collation of a query's column, which no catalog tells.
+/// The collation of a query's column of a collatable type, which no catalog tells.
 async fn find_collation(task: RelationTask<'_>, name: &str, found: &mut Orderable) -> Result<()> {
     let Some(key) = &mut found.key else {
         return Ok(());
     };
-    let named = task.schema.columns.iter().find(|one| one.name == name);
-    let type_oid = named.map_or(0, |one| one.type_oid);
-    // `pg_collation_for` fails on a type without collations.
+    let mut named = task.schema.columns.iter().filter(|one| one.name == name);
+    let type_oid = named.next().map_or(0, |one| one.type_oid);
     let sql = format!(
         "SELECT c.name, coalesce((SELECT p.collisdeterministic FROM pg_catalog.pg_collation p \
          WHERE p.oid = c.name::pg_catalog.regcollation), true) FROM (SELECT \
@@ -442,7 +442,7 @@ async fn load_statistics(
     let name = &task.relation.name;
     let rows = task
         .session
-        .query(what, STATISTICS_SQL, &[&name.schema, &name.name, &columns])
+        .query_often(what, STATISTICS_SQL, &[&name.schema, &name.name, &columns])
         .await?;
     rows.iter().map(read_statistics).collect()
 }

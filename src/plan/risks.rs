@@ -38,7 +38,7 @@ pub(super) async fn without_identity(
     }
     let oids: Vec<u32> = schema.relations.iter().map(|one| one.oid).collect();
     let what = "the replica identities could not be read";
-    let rows = session.query(what, NO_IDENTITY_SQL, &[&oids]).await?;
+    let rows = session.query_often(what, NO_IDENTITY_SQL, &[&oids]).await?;
     rows.iter().map(|row| column(row, 0)).collect()
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn load_relations(
 ) -> Result<Vec<Relation>> {
     let what = "the table's relations could not be read";
     let params: [&(dyn ToSql + Sync); 3] = [&table.oid, &with_sizes, &table.with_children];
-    let rows = session.query(what, RELATIONS_SQL, &params).await?;
+    let rows = session.query_often(what, RELATIONS_SQL, &params).await?;
     if rows.is_empty() && table.kind != RelationKind::Partitioned {
         return Err(Error::new(
             ErrorKind::Config,

@@ -81,7 +81,7 @@ struct AttributeRow {
 pub(super) async fn load_types(session: &Session, relation: u32, more: &[u32]) -> Result<Types> {
     let sql = types_sql(session.server_version());
     let what = "the types could not be read";
-    let rows = session.query(what, &sql, &[&relation, &more]).await?;
+    let rows = session.query_often(what, &sql, &[&relation, &more]).await?;
     let rows: HashMap<u32, TypeRow> = rows.iter().map(read_type).collect::<Result<_>>()?;
     let relations: Vec<u32> = rows
         .values()
@@ -185,7 +185,7 @@ async fn load_attributes(
         ORDER BY a.attrelid, a.attnum";
     let what = "the composite types could not be read";
     let mut attributes: HashMap<u32, Vec<AttributeRow>> = HashMap::new();
-    for row in session.query(what, sql, &[&relations]).await? {
+    for row in session.query_often(what, sql, &[&relations]).await? {
         let attribute = AttributeRow {
             name: column(&row, 1)?,
             type_oid: column(&row, 2)?,
