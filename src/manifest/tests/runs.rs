@@ -229,6 +229,29 @@ fn windows_numbers_and_columns_of_a_further_run_are_checked() {
 }
 
 #[test]
+fn where_nothing_was_reached_a_run_without_rows_has_no_end() {
+    let nothing = |with_nulls| Window {
+        upper: None,
+        with_nulls,
+        ..window(None, 0)
+    };
+    let plan = run_plan(Base::default(), 3, nothing(true));
+    let start = PlanStart::New {
+        relations: plan.relations,
+        chunks_total: 3,
+        chunks: plan.chunks,
+    };
+    let mut dataset = None;
+    apply(&mut dataset, entry(None, open_run(start, 0, Some("A")))).unwrap();
+    let mut dataset = dataset.unwrap();
+    finished(&mut dataset);
+    let next = next_run(&dataset, 3, nothing(false));
+    follow(&mut dataset, next).unwrap();
+    finished(&mut dataset);
+    assert_eq!((dataset.reached(), dataset.runs.len()), (None, 2));
+}
+
+#[test]
 fn an_unfinished_run_is_begun_anew_without_touching_those_before_it() {
     let mut dataset = first_run();
     finished(&mut dataset);
@@ -280,7 +303,14 @@ async fn whole_run(root: &Root, chunks: u32) -> Box<ManifestLog> {
         snapshot: snapshot(&format!("S{}", base.chunks)),
         ..request(plan)
     };
+    let before = root.get(SUCCESS).await.unwrap();
     let mut log = open(root, request).await;
+    assert_eq!(
+        root.get(SUCCESS).await.unwrap(),
+        before,
+        "nothing is read yet"
+    );
+    log.fence().begin().await.unwrap();
     assert_eq!(
         root.get(SUCCESS).await.unwrap(),
         None,
