@@ -288,8 +288,8 @@ fn a_run_under_two_snapshots_makes_the_dataset_mixed() {
     assert_eq!(dataset.consistency(), Consistency::Mixed);
 }
 
-/// Opens the run that follows, commits it all and completes it.
-async fn whole_run(root: &Root, chunks: u32) -> Box<ManifestLog> {
+/// What opens the run that follows, as one that takes over.
+pub(super) async fn following(root: &Root, chunks: u32) -> OpenRequest {
     let dataset = ManifestLog::load(root).await.unwrap();
     let base = dataset.as_ref().map_or(Base::default(), Dataset::base);
     let lower = (base.chunks > 0).then_some(base.chunks);
@@ -298,18 +298,20 @@ async fn whole_run(root: &Root, chunks: u32) -> Box<ManifestLog> {
         None => PlanRequest::New(plan),
         Some(_) => PlanRequest::Extend(plan),
     };
-    let request = OpenRequest {
+    OpenRequest {
         config: incremental_config(),
         snapshot: snapshot(&format!("S{}", base.chunks)),
+        takeover: true,
         ..request(plan)
-    };
+    }
+}
+
+/// Opens the run that follows, commits it all and completes it.
+pub(super) async fn whole_run(root: &Root, chunks: u32) -> Box<ManifestLog> {
     let before = root.get(SUCCESS).await.unwrap();
-    let mut log = open(root, request).await;
-    assert_eq!(
-        root.get(SUCCESS).await.unwrap(),
-        before,
-        "nothing is read yet"
-    );
+    let mut log = open(root, following(root, chunks).await).await;
+    let now = root.get(SUCCESS).await.unwrap();
+    assert_eq!(now, before, "nothing is read yet");
     log.fence().begin().await.unwrap();
     assert_eq!(
         root.get(SUCCESS).await.unwrap(),
