@@ -120,3 +120,19 @@ fn datasets_of_which_nothing_is_read_stay_published() {
     }
     sound(&root);
 }
+
+#[test]
+fn a_plan_says_that_it_is_of_the_first_run() {
+    let database = Database::create("incr_plan");
+    database.execute("CREATE TABLE t (id int PRIMARY KEY)");
+    let mut command = rig::pgsluice();
+    command
+        .args(["plan", "--from", &database.dsn(), "--table", "t"])
+        .args(["--output", "json"]);
+    let plain = rig::run(&mut command, LIMIT).expect_code(0).json();
+    assert!(!plain["warnings"].to_string().contains("first run"));
+    let planned = rig::run(command.args(["--incremental", "id"]), LIMIT);
+    let planned = planned.expect_code(0).json();
+    let warnings = planned["warnings"].to_string();
+    assert!(warnings.contains("first run"), "{planned:#}");
+}
