@@ -29,7 +29,6 @@ pub use preview::{ChunkPlan, ColumnPlan, Explained, FailedPlan, PlanReport, Tabl
 pub use progress::{Phase, Progress, TableProgress};
 pub use report::{EndState, ExportReport, Retry, TableReport};
 
-use crate::chunk::Totals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Dataset, finish};
 use crate::options::ExportOptions;
@@ -42,6 +41,7 @@ use guard::Guard;
 use pace::Pacer;
 use prepare::{OpenedTable, Opening, Prepared};
 use record::RunRecord;
+use report::ThisRun;
 use table_run::TableRun;
 
 /// Asks a run to stop. Clones share one switch.
@@ -176,10 +176,20 @@ impl Started<'_> {
             outcome.was_complete(table).await?;
         }
         let mut opening = Opening::default();
+        self.pacer.check_clock();
+        // It waited for locks, or planned, until its time was over: nothing is opened for nothing.
+        if !to_do.is_empty() && self.pacer.stop.is_cancelled() {
+            for table in to_do {
+                outcome.unopened(table);
+            }
+            let wall = self.clock.elapsed();
+            return Ok(outcome.report(self.run_id.clone(), self.pacer, wall));
+        }
         let opened = prepare::open_tables(&keeper, to_do, options, progress, &mut opening).await;
         let Opening {
             opened: tables,
             refused,
+            unopened,
         } = opening;
         if let Err(error) = opened {
             let logs = tables.into_iter().map(|table| table.log).collect();
@@ -191,6 +201,9 @@ impl Started<'_> {
         }
         for table in refused {
             outcome.refused(table);
+        }
+        for table in unopened {
+            outcome.unopened(table);
         }
         outcome.opened(&tables);
         progress.enter(Phase::Exporting);
@@ -331,21 +344,18 @@ impl Outcome {
         let name = table.name.to_string();
         let error = worker::one_line(&table.error);
         tracing::error!(table = %name, error, "the table failed");
-        self.tables.push(TableReport {
-            table: name,
-            state: EndState::Failed,
-            error: Some(Arc::new(table.error)),
-            root: String::new(),
-            manifest: String::new(),
-            was_complete: false,
-            consistency: Consistency::Snapshot,
-            epoch: 0,
-            chunks_total: 0,
-            totals: Totals::default(),
-            this_run: Totals::default(),
-            chunks_skipped: 0,
-            retries: Vec::new(),
-        });
+        self.tables
+            .push(TableReport::unread(name, Some(table.error)));
+    }
+
+    /// A table that is left as it is: the run pauses before its turn comes.
+    fn unopened(&mut self, table: Prepared) {
+        let Some(dataset) = table.dataset else {
+            let name = table.schema.name.to_string();
+            return self.tables.push(TableReport::unread(name, None));
+        };
+        let this_run = ThisRun::nothing(&dataset, EndState::Paused);
+        self.add(&dataset, &table.root, this_run);
     }
 
     /// A dataset that was complete: its closing files are written if a crash left them out.
@@ -357,15 +367,7 @@ impl Outcome {
             ));
         };
         finish(&table.root, &dataset).await?;
-        let chunks = dataset.committed.len() as u64;
-        let this_run = ThisRun {
-            totals: Totals::default(),
-            chunks_skipped: chunks,
-            retries: Vec::new(),
-            was_complete: true,
-            state: EndState::Complete,
-            error: None,
-        };
+        let this_run = ThisRun::nothing(&dataset, EndState::Complete);
         self.add(&dataset, &table.root, this_run);
         Ok(())
     }
@@ -467,16 +469,6 @@ impl Outcome {
             wall,
         }
     }
-}
-
-/// What this run did to one table.
-struct ThisRun {
-    totals: Totals,
-    chunks_skipped: u64,
-    retries: Vec<Retry>,
-    was_complete: bool,
-    state: EndState,
-    error: Option<Arc<Error>>,
 }
 
 /// Sortable by time, and unique: `20261122T133000Z-5f2a9c01`.

@@ -39,6 +39,15 @@ pub(crate) struct Prepared {
     pub(crate) warnings: Vec<String>,
 }
 
+impl Prepared {
+    /// Chunks that are to be read; lost ones aside.
+    fn pending_chunks(&self) -> u64 {
+        let pending = || self.dataset.as_ref().map_or(0, |of| of.pending().count());
+        let planned = self.plan.as_ref().map(|plan| plan.chunks.len());
+        planned.unwrap_or_else(pending) as u64
+    }
+}
+
 /// A table that this run has opened an epoch for.
 pub(crate) struct OpenedTable {
     pub(crate) work: TableWork,
@@ -334,9 +343,12 @@ async fn check_writer(table: &Prepared, interval: Duration) -> Result<()> {
 pub(crate) struct Opening {
     pub(crate) opened: Vec<OpenedTable>,
     pub(crate) refused: Vec<Refused>,
+    /// Tables that the run does not come to.
+    pub(crate) unopened: Vec<Prepared>,
 }
 
-/// Opens the next epoch of every table, and starts its heartbeat. On an error `opening` holds the
+/// Opens the next epoch of every table that `--max-chunks` lets the run come to, and starts its
+/// heartbeat. On an error `opening` holds the
 /// tables that were opened before, for the caller to close.
 pub(crate) async fn open_tables(
     keeper: &Keeper,
@@ -345,8 +357,17 @@ pub(crate) async fn open_tables(
     progress: &Progress,
     opening: &mut Opening,
 ) -> Result<()> {
+    let mut chunks = 0;
     for table in prepared {
         let name = table.schema.name.clone();
+        let pending = table.pending_chunks();
+        // One chunk more is opened than may be read: at that one the run pauses.
+        if pending > 0 && options.pace.max_chunks.is_some_and(|most| chunks > most) {
+            keeper.let_go(&name).await?;
+            opening.unopened.push(table);
+            continue;
+        }
+        chunks += pending;
         let one = open_table(keeper, table, options, progress).await;
         match alone(keeper, &name, one, &mut opening.refused)? {
             Some(one) => opening.opened.push(one),

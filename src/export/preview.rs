@@ -16,6 +16,10 @@ use crate::plan::plan_run;
 use crate::store::layout;
 use crate::table::{Column, TableSchema};
 
+/// The destination is not read.
+const FIRST_RUN_ONLY: &str = "this is the first run of an --incremental export: how far a dataset \
+    has come is known only at its --to, and later runs read what is new behind that";
+
 /// What an export with the same options would do. Nothing was written.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
@@ -122,6 +126,9 @@ pub async fn plan(source: &ConnectOptions, options: &ExportOptions) -> Result<Pl
         tables.extend(alone(&keeper, &table.name, attempt.await?, &mut refused)?);
     }
     let mut warnings = warnings(&tables);
+    if options.incremental.is_some() {
+        warnings.push(FIRST_RUN_ONLY.to_owned());
+    }
     warnings.extend(keeper.warnings().iter().cloned());
     keeper.release().await?;
     Ok(PlanReport {

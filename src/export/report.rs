@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::chunk::{ChunkId, Totals};
 use crate::error::Error;
 use crate::export::pace::Pacer;
+use crate::manifest::Dataset;
 use crate::snapshot::{Consistency, Snapshot};
 
 /// How an export ended, for all its tables.
@@ -110,6 +111,54 @@ impl ExportReport {
     #[must_use]
     pub fn first_error(&self) -> Option<&Arc<Error>> {
         self.tables.iter().find_map(|table| table.error.as_ref())
+    }
+}
+
+impl TableReport {
+    /// A table of which nothing was read, now or before: it failed, or the run paused before it.
+    pub(super) fn unread(table: String, error: Option<Error>) -> Self {
+        Self {
+            table,
+            state: match error {
+                Some(_) => EndState::Failed,
+                None => EndState::Paused,
+            },
+            error: error.map(Arc::new),
+            root: String::new(),
+            manifest: String::new(),
+            was_complete: false,
+            consistency: Consistency::Snapshot,
+            epoch: 0,
+            chunks_total: 0,
+            totals: Totals::default(),
+            this_run: Totals::default(),
+            chunks_skipped: 0,
+            retries: Vec::new(),
+        }
+    }
+}
+
+/// What this run did to one table.
+pub(super) struct ThisRun {
+    pub(super) totals: Totals,
+    pub(super) chunks_skipped: u64,
+    pub(super) retries: Vec<Retry>,
+    pub(super) was_complete: bool,
+    pub(super) state: EndState,
+    pub(super) error: Option<Arc<Error>>,
+}
+
+impl ThisRun {
+    /// It read nothing of a dataset that stands so.
+    pub(super) fn nothing(dataset: &Dataset, state: EndState) -> Self {
+        Self {
+            totals: Totals::default(),
+            chunks_skipped: dataset.committed.len() as u64,
+            retries: Vec::new(),
+            was_complete: state == EndState::Complete,
+            state,
+            error: None,
+        }
     }
 }
 

@@ -238,6 +238,7 @@ impl Connection {
     ) -> Result<ChunkEntry> {
         let work = Arc::clone(&self.work);
         let abandon = self.abandon.clone();
+        table.fence.begin().await?;
         let started_at = Utc::now();
         let clock = Instant::now();
         let mut decoder = new_decoder(table, chunk, &work.options);

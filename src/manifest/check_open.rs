@@ -116,7 +116,8 @@ fn check_windows(run: &RunPlan<'_>, before: Option<&Dataset>, open: &Open) -> Ch
             && window.is_none_or(|window| {
                 (is_first || !window.with_nulls)
                     && (window.lower.is_none() || reached.is_some() && !is_first)
-                    && (window.upper.is_some() || is_first)
+                    // A run without a row has no end where nothing was reached before it.
+                    && (window.upper.is_some() || is_first || reached.is_none())
             });
         if !fits {
             return Err(InvariantError::Window(number));

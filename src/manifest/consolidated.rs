@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::config::ExportConfig;
+use super::log::ManifestLog;
 use super::model::{ChunkEntry, Dataset, State, VERSION};
 use super::runs::RunSummary;
 use crate::chunk::{ChunkId, PlannedRelation, Totals};
@@ -24,6 +25,8 @@ use crate::table::TableSchema;
 const PART_BYTES: usize = 8 << 20;
 /// Bytes that are handed to the upload at once.
 const FRAME_BYTES: usize = 1 << 20;
+/// Further runs that may end while one is finished.
+const MAX_FINISH_ROUNDS: u32 = 10;
 
 /// All of the manifest but its chunks.
 #[derive(Serialize)]
@@ -64,14 +67,16 @@ pub(super) struct Success {
 /// entry. Does nothing where they stand already. Anyone may finish a complete dataset, and writes
 /// the same bytes.
 ///
-/// Only a further incremental run can follow in the log. Where one was opened, what this leaves is
-/// left to that run's end; a `_SUCCESS` that came too late is taken away again.
+/// Only a further incremental run can follow in the log. Where one was opened, the end is left to
+/// it: what came too late here is taken away again, and where that run has ended by now, its files
+/// are written in place of those that were overwritten.
 ///
 /// Streams; holds three parts of 8 MiB. Dropped midway, it is simply called again.
 ///
 /// # Errors
 ///
-/// The store's, classified; [`ErrorKind::Internal`] when the dataset is not complete.
+/// The store's, classified; [`ErrorKind::Internal`] when the dataset is not complete;
+/// [`ErrorKind::Conflict`] when further runs end faster than they are finished.
 pub(crate) async fn finish(root: &Root, dataset: &Dataset) -> Result<()> {
     if dataset.state != State::Complete {
         return Err(Error::new(
@@ -79,8 +84,32 @@ pub(crate) async fn finish(root: &Root, dataset: &Dataset) -> Result<()> {
             "the dataset to finish is not complete",
         ));
     }
+    let mut newer: Option<Dataset> = None;
+    for _ in 0..MAX_FINISH_ROUNDS {
+        let Some(late) = write_files(root, newer.as_ref().unwrap_or(dataset)).await? else {
+            return Ok(());
+        };
+        if root.get(SUCCESS).await? == Some(late) {
+            root.delete(SUCCESS).await?;
+        }
+        // Whoever completes the log after this writes its files after this, too.
+        newer = ManifestLog::load(root).await?;
+        if newer.as_ref().map(|newer| newer.state) != Some(State::Complete) {
+            return Ok(());
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("runs of {} end faster than they are finished", root.url()),
+    )
+    .with_advice("start again: the missing files of the end are written then"))
+}
+
+/// Writes both files, where they do not stand. `Some` tells that a further run was opened meanwhile
+/// whose files these may have overwritten, and what was put as `_SUCCESS`.
+async fn write_files(root: &Root, dataset: &Dataset) -> Result<Option<Bytes>> {
     if is_finished(root, dataset).await? {
-        return Ok(());
+        return Ok(None);
     }
     let log = AppendLog::new(root.clone());
     let is_over = async || match dataset.config.incremental {
@@ -97,15 +126,15 @@ pub(crate) async fn finish(root: &Root, dataset: &Dataset) -> Result<()> {
     };
     if is_over().await? {
         upload.abort().await;
-        return Ok(());
+        return Ok(None);
     }
     upload.complete().await?;
     let success = success_bytes(dataset, manifest_sha256)?;
-    root.put(SUCCESS, success.clone()).await?;
-    if is_over().await? && root.get(SUCCESS).await? == Some(success) {
-        root.delete(SUCCESS).await?;
+    if is_over().await? {
+        return Ok(Some(success));
     }
-    Ok(())
+    root.put(SUCCESS, success.clone()).await?;
+    Ok(is_over().await?.then_some(success))
 }
 
 /// Whether both files stand. A `_SUCCESS` that another program left is not ours; of an incremental

@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use chrono::Utc;
 use futures::{StreamExt, stream};
+use tokio::sync::OnceCell;
 
 use super::change::{InvariantError, apply, extend};
 use super::check::check;
+use super::consolidated::finish;
 use super::model::{Change, Dataset, Entry, State, VERSION, WriterInfo};
 use super::request::{OpenRequest, open_entry, segments_of};
 use super::seal::EntryHeader;
@@ -38,6 +40,8 @@ pub(crate) struct ManifestLog {
     /// Written, but the outcome is unknown: nothing else may be written before it is settled.
     in_doubt: Option<Entry>,
     fenced_by: Option<(WriterInfo, u64)>,
+    /// Nothing of a further run is committed by this writer yet.
+    is_unbegun: bool,
 }
 
 /// How opening an epoch ended.
@@ -160,10 +164,14 @@ impl ManifestLog {
         let state = Arc::new(FenceState {
             newest: AtomicU64::new(dataset.next_seq - 1),
             is_fenced: AtomicBool::new(false),
+            begun: OnceCell::new(),
         });
+        let is_further = !dataset.runs.is_empty();
         let mut opened = Self {
             root: root.clone(),
             fence: Fence {
+                root: root.clone(),
+                is_further,
                 log: log.clone(),
                 epoch: dataset.epoch,
                 token: dataset.token.clone().into(),
@@ -173,15 +181,12 @@ impl ManifestLog {
             dataset,
             in_doubt: None,
             fenced_by: None,
+            is_unbegun: is_further,
         };
         for chunks in segments {
             if let Appended::Fenced { by, epoch } = opened.append(Change::Plan { chunks }).await? {
                 return Ok(Opened::Taken { by, epoch });
             }
-        }
-        if !opened.dataset.runs.is_empty() {
-            // It vouches for less than there will be. Whoever stops here has changed nothing else.
-            opened.root.delete(SUCCESS).await?;
         }
         Ok(Opened::Open(Box::new(opened)))
     }
@@ -212,6 +217,12 @@ impl ManifestLog {
     /// The store's, classified; [`ErrorKind::Internal`] for a change that must not follow.
     pub(crate) async fn append(&mut self, change: Change) -> Result<Appended> {
         let mut change = change;
+        if self.is_unbegun && matches!(change, Change::Commit { .. } | Change::Complete { .. }) {
+            // Once more: one that finished the run before late may have put it back, and died. If
+            // it is fenced, the append finds so too.
+            self.fence.withdraw_success().await?;
+            self.is_unbegun = false;
+        }
         if let Some(entry) = self.in_doubt.clone() {
             if let fenced @ Appended::Fenced { .. } = self.write(entry.clone()).await? {
                 return Ok(fenced);
@@ -295,6 +306,9 @@ impl ManifestLog {
 /// Tells whether its writer still may write. Cheap to clone and to send to workers.
 #[derive(Debug, Clone)]
 pub(crate) struct Fence {
+    root: Root,
+    /// Completed runs stand before this writer's.
+    is_further: bool,
     log: AppendLog,
     epoch: u64,
     token: Arc<str>,
@@ -306,9 +320,41 @@ struct FenceState {
     /// The newest entry that is known to be ours.
     newest: AtomicU64,
     is_fenced: AtomicBool,
+    /// `_SUCCESS` of the completed runs is gone.
+    begun: OnceCell<()>,
 }
 
 impl Fence {
+    /// To be called before the first object of a further run is written: takes away the
+    /// `_SUCCESS` of the completed runs, which vouches for less than there will be. Once; of a
+    /// first run nothing. A writer that was fenced leaves the newer one's in place.
+    ///
+    /// # Errors
+    ///
+    /// The store's, classified.
+    pub(crate) async fn begin(&self) -> Result<()> {
+        if !self.is_further {
+            return Ok(());
+        }
+        let begin = || self.withdraw_success();
+        self.state.begun.get_or_try_init(begin).await.copied()
+    }
+
+    async fn withdraw_success(&self) -> Result<()> {
+        if !self.check().await? || self.root.head(SUCCESS).await?.is_none() {
+            return Ok(());
+        }
+        let deleted = self.root.delete(SUCCESS).await;
+        if !self.check().await? {
+            // It may have been that of a run that was opened and completed meanwhile.
+            let newer = ManifestLog::load(&self.root).await?;
+            if let Some(newer) = newer.filter(|newer| newer.state == State::Complete) {
+                finish(&self.root, &newer).await?;
+            }
+        }
+        deleted
+    }
+
     /// The epoch whose writer this is about.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch

@@ -5,7 +5,7 @@
 //! window are cut along the growing column where an index leads with it, else as any table is.
 
 use crate::chunk::{Bound, Chunk, ChunkId, ChunkMethod, Key, Plan, PlannedRelation, Range, Window};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::manifest::{Base, Dataset};
 use crate::options::{ChunkBy, ExportOptions};
 use crate::pg::Session;
@@ -15,7 +15,7 @@ use crate::plan::filter::check_filter;
 use crate::plan::growing::{Growing, probe_growing};
 use crate::plan::probe::plan_table;
 use crate::plan::size::limits;
-use crate::plan::split::{MAX_CHUNKS, too_many};
+use crate::plan::split::{MAX_CHUNKS, key_ranges, too_many};
 use crate::table::{Relation, RelationKind, TableSchema};
 
 /// Rows of a window up to which the index is walked to cut it evenly: some seconds.
@@ -324,16 +324,14 @@ impl Run<'_> {
         // A plan has at most a million chunks, and a chunk in each relation.
         let number = plan.relations.len() as u32;
         let name = &self.growing.column.name;
-        let ranges = match bounds.is_empty() {
-            true => vec![Range::Whole],
-            false => key_ranges(bounds),
-        };
+        let bounds: Vec<Bound> = bounds.into_iter().map(Bound::one).collect();
+        // The window holds no row without a value.
+        let ranges = key_ranges(&bounds, false);
         planned.reason = format!("what is new by {name:?}, along its index");
         if ranges.len() > 1 {
             planned.method = ChunkMethod::Key;
             planned.ordered = true;
             let mut column = self.growing.column.clone();
-            // The window holds no row without a value.
             column.is_nullable = false;
             planned.key = Some(Key {
                 columns: vec![column],
@@ -358,16 +356,23 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// One chunk without a row.
+    /// One chunk without a row. Where no run has reached a value, its window has no end either.
     fn empty(&self, base: Base, reached: Option<String>) -> Result<Plan> {
-        let Some(relation) = self.schema.relations.first() else {
-            return Err(Error::new(ErrorKind::Internal, "there is nothing to read"));
+        // All partitions may be gone: the table itself holds no row then.
+        let itself = Relation {
+            name: self.schema.name.clone(),
+            oid: self.schema.oid,
+            has_ctid: false,
+            table_bytes: 0,
+            heap_pages: 0,
+            estimated_rows: None,
         };
+        let relation = self.schema.relations.first().unwrap_or(&itself);
         let mut planned = self.planned(relation);
         planned.window = Some(Window {
             column: self.growing.column.clone(),
             lower: reached.clone(),
-            upper: reached.or_else(|| Some(String::new())),
+            upper: reached,
             with_nulls: false,
         });
         let mut plan = Plan::default();
@@ -393,17 +398,6 @@ fn rows_per_chunk(relation: &Relation, options: &ExportOptions) -> u64 {
     let limits = limits(relation, None, options);
     let by_bytes = limits.chunk_bytes / row_bytes(relation);
     limits.chunk_rows.min(by_bytes).max(1)
-}
-
-fn key_ranges(bounds: Vec<String>) -> Vec<Range> {
-    let bounds: Vec<Bound> = bounds.into_iter().map(Bound::one).collect();
-    let lowers = std::iter::once(None).chain(bounds.iter().cloned().map(Some));
-    let uppers = bounds.iter().cloned().map(Some);
-    let uppers = uppers.chain(std::iter::once(None));
-    let ranges = lowers.zip(uppers);
-    ranges
-        .map(|(lower, upper)| Range::Key { lower, upper })
-        .collect()
 }
 
 /// Numbers relations and chunks on behind those of the completed runs.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::memory::InMemory;
@@ -16,6 +17,8 @@ use object_store::{
     ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
     Result, UploadPart,
 };
+
+use tokio::sync::Semaphore;
 
 use super::Root;
 
@@ -44,11 +47,59 @@ struct Script {
     late: Vec<(Path, PutPayload)>,
 }
 
+/// What can be made to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stalling {
+    /// A plain put, or the completion of an upload.
+    Write,
+    Delete,
+}
+
+/// The next operation of its kind on one object waits before it is done.
+#[derive(Debug, Clone)]
+pub(crate) struct Stall {
+    what: Stalling,
+    key: String,
+    reached: Arc<Semaphore>,
+    released: Arc<Semaphore>,
+}
+
+impl Stall {
+    /// Waits until the operation was asked for.
+    pub(crate) async fn reached(&self) {
+        self.reached.acquire().await.unwrap().forget();
+    }
+
+    pub(crate) fn release(&self) {
+        self.released.add_permits(1);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Stalls(Arc<Mutex<Vec<Stall>>>);
+
+impl Stalls {
+    async fn pass(&self, what: Stalling, location: &Path) {
+        let stall = {
+            let mut stalls = self.0.lock().unwrap();
+            let is_it =
+                |stall: &Stall| stall.what == what && location.as_ref().ends_with(&stall.key);
+            let found = stalls.iter().position(is_it);
+            found.map(|place| stalls.remove(place))
+        };
+        if let Some(stall) = stall {
+            stall.reached.add_permits(1);
+            stall.released.acquire().await.unwrap().forget();
+        }
+    }
+}
+
 /// A store in memory with faults.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     inner: InMemory,
     script: Mutex<Script>,
+    stalls: Stalls,
     gets: AtomicUsize,
     aborted: Arc<AtomicUsize>,
     fail_part: bool,
@@ -63,6 +114,7 @@ impl FaultyStore {
         Arc::new(Self {
             inner: InMemory::new(),
             script: Mutex::default(),
+            stalls: Stalls::default(),
             gets: AtomicUsize::new(0),
             aborted: Arc::default(),
             fail_part,
@@ -76,6 +128,18 @@ impl FaultyStore {
     /// The faults of the next puts-if-absent, in order.
     pub(crate) fn inject(&self, faults: &[Fault]) {
         self.script.lock().unwrap().faults.extend(faults);
+    }
+
+    /// Lets the next such operation on the object with this key wait.
+    pub(crate) fn stall(&self, what: Stalling, key: &str) -> Stall {
+        let stall = Stall {
+            what,
+            key: key.to_owned(),
+            reached: Arc::new(Semaphore::new(0)),
+            released: Arc::new(Semaphore::new(0)),
+        };
+        self.stalls.0.lock().unwrap().push(stall.clone());
+        stall
     }
 
     pub(crate) fn gets(&self) -> usize {
@@ -119,6 +183,7 @@ impl ObjectStore for FaultyStore {
         opts: PutOptions,
     ) -> Result<PutResult> {
         if opts.mode != PutMode::Create {
+            self.stalls.pass(Stalling::Write, location).await;
             return self.inner.put_opts(location, payload, opts).await;
         }
         let (fault, late) = {
@@ -165,6 +230,8 @@ impl ObjectStore for FaultyStore {
             inner: self.inner.put_multipart_opts(location, opts).await?,
             aborted: Arc::clone(&self.aborted),
             fail_part: self.fail_part,
+            location: location.clone(),
+            stalls: self.stalls.clone(),
         }))
     }
 
@@ -177,7 +244,17 @@ impl ObjectStore for FaultyStore {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
+        let stalls = self.stalls.clone();
+        let passed = locations.then(move |location| {
+            let stalls = stalls.clone();
+            async move {
+                if let Ok(location) = &location {
+                    stalls.pass(Stalling::Delete, location).await;
+                }
+                location
+            }
+        });
+        self.inner.delete_stream(passed.boxed())
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -198,6 +275,8 @@ struct FaultyUpload {
     inner: Box<dyn MultipartUpload>,
     aborted: Arc<AtomicUsize>,
     fail_part: bool,
+    location: Path,
+    stalls: Stalls,
 }
 
 #[async_trait]
@@ -210,6 +289,7 @@ impl MultipartUpload for FaultyUpload {
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
+        self.stalls.pass(Stalling::Write, &self.location).await;
         self.inner.complete().await
     }
 

@@ -268,10 +268,20 @@ fn unfinished(dataset: &Dataset, early: &EarlyFiles) -> Vec<Finding> {
     );
     let mut findings = vec![Finding::error(FindingKind::DatasetIncomplete, message)];
     // While a further run goes on, manifest.json still tells of the runs before it.
-    let is_early = early.manifest && dataset.runs.is_empty();
+    // So does _SUCCESS until the first rows come.
+    let is_first = dataset.runs.is_empty();
+    let has_rows = dataset.open_committed().next().is_some();
     let files = [
-        (is_early, FindingKind::ManifestEarly, MANIFEST),
-        (early.success, FindingKind::SuccessEarly, SUCCESS),
+        (
+            early.manifest && is_first,
+            FindingKind::ManifestEarly,
+            MANIFEST,
+        ),
+        (
+            early.success && (is_first || has_rows),
+            FindingKind::SuccessEarly,
+            SUCCESS,
+        ),
     ];
     for (_, kind, key) in files.into_iter().filter(|(stands, ..)| *stands) {
         let message = "it says that the dataset is complete, and the log does not";

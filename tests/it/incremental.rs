@@ -1,5 +1,7 @@
 //! Run after run over a growing table: each takes what is new, and together they are the table.
 
+mod unfinished;
+
 use std::time::Duration;
 
 use serde_json::Value;

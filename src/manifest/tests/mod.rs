@@ -3,6 +3,7 @@
 mod ending;
 mod exceptions;
 mod fold;
+mod late;
 mod liveness;
 mod random;
 mod runs;

@@ -229,6 +229,29 @@ fn windows_numbers_and_columns_of_a_further_run_are_checked() {
 }
 
 #[test]
+fn where_nothing_was_reached_a_run_without_rows_has_no_end() {
+    let nothing = |with_nulls| Window {
+        upper: None,
+        with_nulls,
+        ..window(None, 0)
+    };
+    let plan = run_plan(Base::default(), 3, nothing(true));
+    let start = PlanStart::New {
+        relations: plan.relations,
+        chunks_total: 3,
+        chunks: plan.chunks,
+    };
+    let mut dataset = None;
+    apply(&mut dataset, entry(None, open_run(start, 0, Some("A")))).unwrap();
+    let mut dataset = dataset.unwrap();
+    finished(&mut dataset);
+    let next = next_run(&dataset, 3, nothing(false));
+    follow(&mut dataset, next).unwrap();
+    finished(&mut dataset);
+    assert_eq!((dataset.reached(), dataset.runs.len()), (None, 2));
+}
+
+#[test]
 fn an_unfinished_run_is_begun_anew_without_touching_those_before_it() {
     let mut dataset = first_run();
     finished(&mut dataset);
@@ -265,8 +288,8 @@ fn a_run_under_two_snapshots_makes_the_dataset_mixed() {
     assert_eq!(dataset.consistency(), Consistency::Mixed);
 }
 
-/// Opens the run that follows, commits it all and completes it.
-async fn whole_run(root: &Root, chunks: u32) -> Box<ManifestLog> {
+/// What opens the run that follows, as one that takes over.
+pub(super) async fn following(root: &Root, chunks: u32) -> OpenRequest {
     let dataset = ManifestLog::load(root).await.unwrap();
     let base = dataset.as_ref().map_or(Base::default(), Dataset::base);
     let lower = (base.chunks > 0).then_some(base.chunks);
@@ -275,12 +298,21 @@ async fn whole_run(root: &Root, chunks: u32) -> Box<ManifestLog> {
         None => PlanRequest::New(plan),
         Some(_) => PlanRequest::Extend(plan),
     };
-    let request = OpenRequest {
+    OpenRequest {
         config: incremental_config(),
         snapshot: snapshot(&format!("S{}", base.chunks)),
+        takeover: true,
         ..request(plan)
-    };
-    let mut log = open(root, request).await;
+    }
+}
+
+/// Opens the run that follows, commits it all and completes it.
+pub(super) async fn whole_run(root: &Root, chunks: u32) -> Box<ManifestLog> {
+    let before = root.get(SUCCESS).await.unwrap();
+    let mut log = open(root, following(root, chunks).await).await;
+    let now = root.get(SUCCESS).await.unwrap();
+    assert_eq!(now, before, "nothing is read yet");
+    log.fence().begin().await.unwrap();
     assert_eq!(
         root.get(SUCCESS).await.unwrap(),
         None,
