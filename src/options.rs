@@ -189,6 +189,8 @@ impl ExportOptions {
             || pace.stop_after.is_some()
             || pace.window.is_some()
             || self.guards.max_snapshot_age.is_some()
+            || self.guards.max_replica_lag.is_some()
+            || self.guards.max_active_sessions.is_some()
             || self.guards.max_retained_wal.is_some();
         may_pause && self.snapshot.is_none()
     }
@@ -335,6 +337,15 @@ mod tests {
         let mut options = ExportOptions::new(vec!["a".parse().unwrap()]);
         options.pace.max_chunks = Some(3);
         assert!(options.is_pausable() && options.validate().is_ok());
+        options.pace = Pace::default();
+        assert!(!options.is_pausable());
+        options.guards.max_replica_lag = Some(Duration::from_secs(5));
+        assert!(options.is_pausable(), "--max-wait ends in a pause");
+        options.guards = Guards {
+            max_active_sessions: Some(3),
+            ..Guards::default()
+        };
+        assert!(options.is_pausable());
         options.chunk_by = ChunkBy::Ctid;
         assert!(options.validate().is_err());
         options.snapshot = Some("00000003-0000001B-1".into());

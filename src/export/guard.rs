@@ -242,10 +242,14 @@ impl Watch {
             }
         };
         // On a standby the run's own snapshot can be what its replay waits for.
-        if since.elapsed() >= self.guards.max_wait {
+        let shut = since.elapsed();
+        if shut >= self.guards.max_wait {
             let most = humantime::format_duration(self.guards.max_wait);
             let reason = format!("nothing could be read for --max-wait {most}: {told}");
             self.pacer.pause(reason, STOP_GRACE);
+        } else if shut >= STOP_GRACE && self.pacer.stop.is_cancelled() {
+            // It pauses anyway: what cannot be read on holds snapshot and locks for nothing.
+            self.pacer.pause(told.to_owned(), STOP_GRACE);
         }
     }
 }

@@ -131,14 +131,15 @@ async fn run(
         cancel,
     };
     if prepared.tables.len() + prepared.refused.len() < 2 {
-        return started.run_prepared(prepared).await;
+        return started.run_prepared(prepared, &mut Vec::new()).await;
     }
     let (keeper, tables) = (&prepared.keeper, &prepared.tables);
     let run_id = &started.run_id;
     let record = RunRecord::new(run_id, keeper.snapshot(), tables, &prepared.refused);
     record.begin(root).await?;
-    let ended = started.run_prepared(prepared).await;
-    let recorded = record.end(root, ended.as_ref()).await;
+    let mut told = Vec::new();
+    let ended = started.run_prepared(prepared, &mut told).await;
+    let recorded = record.end(root, ended.as_ref(), &told).await;
     // What ended the run says more than that it could not be recorded.
     let report = ended?;
     recorded.map(|()| report)
@@ -156,7 +157,12 @@ struct Started<'a> {
 }
 
 impl Started<'_> {
-    async fn run_prepared(&self, preparation: Preparation) -> Result<ExportReport> {
+    /// `told` gets what became of the tables when the run fails as a whole.
+    async fn run_prepared(
+        &self,
+        preparation: Preparation,
+        told: &mut Vec<TableReport>,
+    ) -> Result<ExportReport> {
         let (options, progress) = (self.options, self.progress);
         let Preparation {
             keeper,
@@ -213,7 +219,11 @@ impl Started<'_> {
         };
         let ended =
             run::run_tables(self.source, keeper, &self.run_id, options, tables, control).await;
-        ended.outcome?;
+        if let Err(error) = ended.outcome {
+            outcome.ended(&ended.committer, &ended.work);
+            *told = outcome.tables;
+            return Err(error);
+        }
         if is_single && let Some(error) = ended.work.runs.iter().find_map(TableRun::take_fault) {
             return Err(error);
         }

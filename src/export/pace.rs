@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Local, NaiveTime, Timelike, Utc};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +33,8 @@ pub(crate) struct Pacer {
     max_snapshot_age: Option<Duration>,
     begun: AtomicU64,
     reason: OnceLock<String>,
-    grace: OnceLock<Duration>,
+    /// `None` until a pause is asked for.
+    grace: watch::Sender<Option<Duration>>,
     /// No further chunk begins.
     pub(crate) stop: CancellationToken,
     /// How fast those that run may go on.
@@ -51,7 +53,7 @@ impl Pacer {
             max_snapshot_age: options.guards.max_snapshot_age,
             begun: AtomicU64::new(0),
             reason: OnceLock::new(),
-            grace: OnceLock::new(),
+            grace: watch::Sender::new(None),
             stop: CancellationToken::new(),
             throttle: Throttle::new(options.pace.max_rate),
             slowed,
@@ -68,10 +70,20 @@ impl Pacer {
         }
     }
 
-    /// Asks for a pause: no further chunk begins, and what runs gets this long to end. The first
-    /// reason stands.
+    /// Asks for a pause: no further chunk begins, and what runs gets this long to end, or as long
+    /// as a stop allows where it cannot be read on. The first reason stands, and the shortest time.
     pub(crate) fn pause(&self, reason: String, grace: Duration) {
-        let _ = self.grace.set(grace);
+        let grace = match self.throttle.is_open() {
+            true => grace,
+            false => grace.min(STOP_GRACE),
+        };
+        self.grace.send_if_modified(|now| {
+            let is_shorter = now.is_none_or(|now| grace < now);
+            if is_shorter {
+                *now = Some(grace);
+            }
+            is_shorter
+        });
         let _ = self.reason.set(reason);
         self.stop.cancel();
     }
@@ -83,7 +95,12 @@ impl Pacer {
 
     /// How long running chunks may go on after `stop`.
     pub(crate) fn grace(&self) -> Duration {
-        self.grace.get().copied().unwrap_or(STOP_GRACE)
+        self.grace.borrow().unwrap_or(STOP_GRACE)
+    }
+
+    /// Tells when that becomes shorter.
+    pub(crate) fn graces(&self) -> watch::Receiver<Option<Duration>> {
+        self.grace.subscribe()
     }
 
     /// Pauses the run when its time is over.
@@ -245,6 +262,26 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         pacer.pause("enough".into(), STOP_GRACE);
         assert!(!waiting.await.unwrap());
+    }
+
+    #[test]
+    fn a_shorter_time_to_end_wins_and_a_shut_gate_shortens_it() {
+        let pausing = pacer(Pace::default(), Guards::default());
+        let mut graces = pausing.graces();
+        pausing.pause("first".into(), PAUSE_GRACE);
+        assert_eq!(pausing.grace(), PAUSE_GRACE);
+        graces.mark_unchanged();
+        pausing.pause("second".into(), STOP_GRACE);
+        assert!(graces.has_changed().unwrap());
+        assert_eq!(pausing.grace(), STOP_GRACE);
+        pausing.pause("third".into(), PAUSE_GRACE);
+        assert_eq!(pausing.grace(), STOP_GRACE);
+        assert_eq!(pausing.reason(), Some("first"));
+
+        let shut = pacer(Pace::default(), Guards::default());
+        shut.throttle.set_open(false);
+        shut.pause("its hours are over".into(), PAUSE_GRACE);
+        assert_eq!(shut.grace(), STOP_GRACE);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::prepare::Prepared;
-use crate::export::report::ExportReport;
+use crate::export::report::{ExportReport, TableReport};
 use crate::export::worker::one_line;
 use crate::pg::Refused;
 use crate::plan::Decision;
@@ -75,7 +75,7 @@ impl RunRecord {
         self.write(root, "running", serde_json::json!({})).await
     }
 
-    /// Writes how the run ended.
+    /// Writes how the run ended; `told` is what is known of its tables when it failed as a whole.
     ///
     /// # Errors
     ///
@@ -84,6 +84,7 @@ impl RunRecord {
         &self,
         root: &Root,
         ended: Result<&ExportReport, &Error>,
+        told: &[TableReport],
     ) -> Result<()> {
         match ended {
             Ok(report) => {
@@ -95,7 +96,11 @@ impl RunRecord {
                     ErrorKind::Cancelled => "paused",
                     _ => "failed",
                 };
-                let told = serde_json::json!({ "error": one_line(error) });
+                let mut tables = to_json(&self.tables)?;
+                if !told.is_empty() {
+                    tables = to_json(&told)?;
+                }
+                let told = serde_json::json!({ "error": one_line(error), "tables": tables });
                 self.write(root, state, told).await
             }
         }

@@ -3,13 +3,14 @@
 //! Owns the run's tasks and their end: the keeper, the workers, the committer, the heartbeats.
 //! What each of them does stands in its own file.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +30,11 @@ const SCHEMA_CHECK_LIMIT: Duration = Duration::from_secs(60);
 const KEEPER_CHECK_INTERVAL: Duration = Duration::from_secs(15);
 /// How often the run looks whether its time is over.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the keeper may take to answer. A connection can stand for hours on a proxy that acks
+/// all and passes nothing on.
+const KEEPER_LIMIT: Duration = Duration::from_secs(30);
+/// The same once the run was asked to stop.
+const KEEPER_STOP_LIMIT: Duration = Duration::from_secs(2);
 /// How long the keeper may take to end its transaction.
 const RELEASE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -78,6 +84,7 @@ pub(crate) async fn run_tables(
         pacer: Arc::clone(control.pacer),
         abandon,
     });
+    let _stopper = stop_with(control);
     let mut run = Run::start(Arc::clone(&work), Committer::new(logs), keeper);
     run.drive(control.cancel).await;
     let (committer, outcome) = run.end().await;
@@ -93,6 +100,41 @@ pub(crate) async fn run_tables(
 pub(crate) struct Control<'a> {
     pub(crate) pacer: &'a Arc<Pacer>,
     pub(crate) cancel: &'a CancellationToken,
+}
+
+/// Lets no worker take a further chunk from the moment on that the run is asked to stop, whatever
+/// `drive` waits for then. Dropped, it ends.
+fn stop_with(control: Control<'_>) -> JoinSet<()> {
+    let (cancel, stop) = (control.cancel.clone(), control.pacer.stop.clone());
+    let mut stopper = JoinSet::new();
+    stopper.spawn(async move {
+        cancel.cancelled().await;
+        stop.cancel();
+    });
+    stopper
+}
+
+/// The keeper's answer; one that does not come counts as a lost snapshot.
+async fn answered(
+    question: impl Future<Output = Result<()>>,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    let stopped = async {
+        cancel.cancelled().await;
+        tokio::time::sleep(KEEPER_STOP_LIMIT).await;
+    };
+    tokio::select! {
+        answer = tokio::time::timeout(KEEPER_LIMIT, question) => answer.unwrap_or_else(|_| {
+            let message = "the keeper lost the snapshot: its connection does not answer";
+            Err(Error::new(ErrorKind::Source, message)
+                .with_advice("start again: what was committed stays"))
+        }),
+        () = stopped => Err(cancelled()),
+    }
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the run was asked to stop")
 }
 
 /// The moving parts of a run.
@@ -161,19 +203,26 @@ impl Run {
         let pacer = Arc::clone(&self.work.pacer);
         let requests = self.requests.clone();
         let (mut asked, mut stopping) = (false, false);
+        let mut graces = pacer.graces();
         let grace = tokio::time::sleep(Duration::MAX / 2);
         tokio::pin!(grace);
+        // The shortest one wins.
+        let within = |grace: Pin<&mut Sleep>, time| {
+            let end = grace.deadline().min(Instant::now() + time);
+            grace.reset(end);
+        };
         while !self.workers.is_empty() || self.failure.is_none() && self.is_awaited() {
             tokio::select! {
                 () = cancel.cancelled(), if !asked => {
                     (asked, stopping) = (true, true);
-                    self.fail(Error::new(ErrorKind::Cancelled, "the run was asked to stop"));
-                    grace.as_mut().reset(Instant::now() + STOP_GRACE);
+                    self.fail(cancelled());
+                    within(grace.as_mut(), STOP_GRACE);
                 }
                 () = pacer.stop.cancelled(), if !stopping => {
                     stopping = true;
-                    grace.as_mut().reset(Instant::now() + pacer.grace());
+                    within(grace.as_mut(), pacer.grace());
                 }
+                Ok(()) = graces.changed(), if stopping => within(grace.as_mut(), pacer.grace()),
                 () = &mut grace, if stopping && !self.work.abandon.is_cancelled() => {
                     self.work.abandon.cancel();
                 }
@@ -184,13 +233,17 @@ impl Run {
                 },
                 Some(event) = self.events.recv() => self.happened(event, cancel).await,
                 _ = clock.tick(), if !stopping => pacer.check_clock(),
-                _ = check.tick(), if self.failure.is_none() => self.check_keeper().await,
+                _ = check.tick(), if self.failure.is_none() => self.check_keeper(cancel).await,
                 // The committer stopped early; `end` asks it why.
                 () = committer_gone(&requests), if self.failure.is_none() => {
                     self.fail(Error::new(ErrorKind::Internal, "the committer stopped early"));
                     self.work.abandon.cancel();
                 }
             }
+        }
+        // The stop can be seen here last, by its workers' end alone.
+        if cancel.is_cancelled() && self.tables.iter().any(|stage| *stage != Stage::Ended) {
+            self.fail(cancelled());
         }
         self.let_all_go().await;
     }
@@ -211,11 +264,19 @@ impl Run {
         self.failure.get_or_insert(error);
     }
 
-    async fn check_keeper(&mut self) {
+    async fn check_keeper(&mut self, cancel: &CancellationToken) {
         if let Some(keeper) = &self.keeper
-            && let Err(error) = keeper.check().await
+            && let Err(error) = answered(keeper.check(), cancel).await
         {
-            self.fail(error);
+            self.keeper_failed(error);
+        }
+    }
+
+    /// Without a keeper nothing may be read; a stop leaves what runs its grace.
+    fn keeper_failed(&mut self, error: Error) {
+        let is_lost = error.kind() != ErrorKind::Cancelled;
+        self.fail(error);
+        if is_lost {
             self.work.abandon.cancel();
         }
     }
@@ -235,7 +296,7 @@ impl Run {
                     tracing::error!(%table, error, "the table failed; the others go on");
                 }
                 if before == Stage::Reading {
-                    self.let_go(table).await;
+                    self.let_go(table, cancel).await;
                 }
             }
         }
@@ -249,8 +310,8 @@ impl Run {
         let check = tokio::time::timeout(SCHEMA_CHECK_LIMIT, self.check_end(table));
         let checked = tokio::select! {
             checked = check => checked,
-            // The caller sees it too, and ends the run; the table is completed by the next one.
-            () = cancel.cancelled() => return,
+            // The table is completed by the next run.
+            () = cancel.cancelled() => return self.fail(cancelled()),
         };
         let checked = checked.unwrap_or_else(|_| {
             let message = "the table's definition could not be read again in time";
@@ -259,7 +320,7 @@ impl Run {
         let request = match checked {
             Ok(()) => {
                 self.tables[table] = Stage::Closing;
-                self.let_go(table).await;
+                self.let_go(table, cancel).await;
                 Request::Complete { table }
             }
             Err(error) => {
@@ -277,17 +338,16 @@ impl Run {
 
     /// A table needs its lock no more; when it was the last one, neither lock nor snapshot is
     /// needed.
-    async fn let_go(&mut self, table: usize) {
+    async fn let_go(&mut self, table: usize, cancel: &CancellationToken) {
         if !self.tables.contains(&Stage::Reading) {
             self.let_all_go().await;
             return;
         }
         let name = &self.work.tables[table].schema.name;
         if let Some(keeper) = &self.keeper
-            && let Err(error) = keeper.let_go(name).await
+            && let Err(error) = answered(keeper.let_go(name), cancel).await
         {
-            self.fail(error);
-            self.work.abandon.cancel();
+            self.keeper_failed(error);
         }
     }
 

@@ -48,9 +48,14 @@ impl Throttle {
         self.opened().await;
     }
 
+    /// Whether the gate is open.
+    pub(crate) fn is_open(&self) -> bool {
+        *self.gate.borrow()
+    }
+
     /// Waits until the gate is open.
     pub(crate) async fn opened(&self) {
-        if !*self.gate.borrow() {
+        if !self.is_open() {
             // The sender is ours: it cannot go away meanwhile.
             let _ = self.gate.subscribe().wait_for(|open| *open).await;
         }

@@ -5,7 +5,7 @@
 //! then the proof that every locked relation is still the one the snapshot shows. A snapshot
 //! does not survive TRUNCATE or a rewriting ALTER: a late reader gets no rows and no error.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -47,8 +47,8 @@ pub(crate) struct Keeper {
     resolved: Vec<Resolved>,
     refused: Vec<Refused>,
     warnings: Vec<String>,
-    /// Partitions that were attached between lock and snapshot: the locker does not hold them.
-    late: Vec<TableName>,
+    /// Partitions that only the snapshot shows, by their table: the locker does not hold them.
+    late: BTreeMap<TableName, Vec<TableName>>,
 }
 
 impl Keeper {
@@ -99,7 +99,7 @@ impl Keeper {
             resolved: Vec::new(),
             refused,
             warnings,
-            late: Vec::new(),
+            late: BTreeMap::new(),
         };
         keeper.load(tables, filter, timeout).await?;
         keeper.prove().await?;
@@ -174,7 +174,8 @@ impl Keeper {
         if self.late.is_empty() {
             return Ok(());
         }
-        lock_relations(&self.session, &self.late).await?;
+        let late: Vec<TableName> = self.late.values().flatten().cloned().collect();
+        lock_relations(&self.session, &late).await?;
         self.session.check_unchanged().await
     }
 
@@ -241,8 +242,10 @@ impl Keeper {
         timeout: Duration,
     ) -> Result<()> {
         let what = "a savepoint could not be set";
-        self.session.execute(what, "SAVEPOINT planning").await?;
+        // Before the savepoint, so that it holds after it, too: the server sees no deadlock that
+        // leads over two sessions of ours.
         set_timeout(&self.session, timeout).await?;
+        self.session.execute(what, "SAVEPOINT planning").await?;
         let mut locked = Vec::with_capacity(tables.len());
         for table in tables {
             let again = self.attempt(lock_table(&self.session, &table, filter));
@@ -255,7 +258,9 @@ impl Keeper {
         for table in locked {
             match self.attempt(load_one(&self.session, &table, &held)).await? {
                 Ok((schema, late)) => {
-                    self.late.extend(late);
+                    if !late.is_empty() {
+                        self.late.insert(table.name.clone(), late);
+                    }
                     self.tell_of_children(&table, &schema).await?;
                     self.tables.push(schema);
                     self.resolved.push(table);
@@ -272,6 +277,7 @@ impl Keeper {
         if table.is_named {
             return Err(error);
         }
+        self.late.remove(&table.name);
         self.refused.push(Refused {
             name: table.name.clone(),
             error,

@@ -98,12 +98,15 @@ async fn own_lag(session: &Session) -> Result<Duration> {
     }
 }
 
-/// Receivers without replay (archives of WAL, base backups) have no `replay_lsn`.
+/// Receivers without replay (archives of WAL, base backups) have no `replay_lsn`; those of a
+/// logical slot (subscriptions, change data capture) are no standbys.
 async fn standbys(session: &Session) -> Result<Vec<Standby>> {
     let sql = "SELECT pid, replay_lsn < pg_catalog.pg_current_wal_flush_lsn(),
             COALESCE(pg_catalog.date_part('epoch', replay_lag) * 1000000, 0)::pg_catalog.int8,
             (pg_catalog.date_part('epoch', reply_time) * 1000000)::pg_catalog.int8
-        FROM pg_catalog.pg_stat_replication WHERE replay_lsn IS NOT NULL";
+        FROM pg_catalog.pg_stat_replication r WHERE replay_lsn IS NOT NULL
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots s
+            WHERE s.slot_type = 'logical' AND s.active_pid = r.pid)";
     let what = "the standbys' lag could not be read";
     let rows = session.query(what, sql, &[]).await?;
     let standby = |row| {

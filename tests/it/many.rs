@@ -330,3 +330,32 @@ fn a_table_that_is_read_can_be_dropped_while_the_run_goes_on() {
         );
     }
 }
+
+#[test]
+fn the_record_of_a_run_that_is_stopped_tells_which_table_had_failed() {
+    let database = Database::create("recorded");
+    database.execute(
+        "CREATE TABLE small AS SELECT i AS id FROM generate_series(1, 6000) i;
+         CREATE VIEW bad AS SELECT 1 / (id - 3) AS id FROM small;
+         CREATE VIEW slow AS SELECT id FROM small WHERE pg_sleep(0.01) IS NOT NULL",
+    );
+    let root = TempRoot::new();
+    let flags = ["--table", "bad", "--table", "slow", "--workers", "2"];
+    let mut running = rig::start(&mut command(&database, &root, &flags));
+    until("a table has failed", || {
+        assert!(running.is_running(), "{}", running.stderr());
+        running.stderr().contains("the table failed")
+    });
+    running.interrupt();
+    running.wait(LIMIT).expect_code(130);
+    let runs = root.list("_pgsluice/runs");
+    let record = root.get_json(runs.keys().next().expect("a run record"));
+    assert_eq!(record["state"], "paused", "{record}");
+    let state = |name: &str| {
+        let tables = record["tables"].as_array().expect("tables");
+        let found = tables.iter().find(|table| table["table"] == name);
+        found.map_or(Value::Null, |table| table["state"].clone())
+    };
+    assert_eq!(state("public.bad"), "failed", "{record}");
+    assert_eq!(state("public.slow"), "paused", "{record}");
+}

@@ -2,6 +2,7 @@
 //! run, which goes on without reading again what was committed.
 
 mod guards;
+mod stalled;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

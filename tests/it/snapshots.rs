@@ -142,3 +142,60 @@ fn a_backend_that_is_terminated_mid_copy_is_made_good() {
         "{report}"
     );
 }
+
+/// The snapshot shows a partition that was detached since: the locker does not hold it, the keeper
+/// does. Whoever has it and waits for the locker is then waited for by the keeper.
+#[test]
+fn a_deadlock_over_both_sessions_of_the_keeper_ends_by_the_lock_timeout() {
+    let database = Database::create("twosessions");
+    database.execute(
+        "CREATE TABLE parent (id int NOT NULL) PARTITION BY RANGE (id);
+         CREATE TABLE kept PARTITION OF parent FOR VALUES FROM (0) TO (100);
+         CREATE TABLE gone PARTITION OF parent FOR VALUES FROM (100) TO (200);
+         INSERT INTO parent SELECT generate_series(0, 199);
+         CREATE FUNCTION opened() RETURNS bool LANGUAGE plpgsql AS 'BEGIN
+             WHILE NOT pg_try_advisory_xact_lock_shared(42) LOOP
+                 PERFORM pg_sleep(0.01);
+             END LOOP;
+             RETURN true;
+         END';
+         CREATE VIEW planned_slowly AS SELECT id FROM kept WHERE opened()",
+    );
+    let holder = database.session();
+    holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    let id = holder.query_one_text("SELECT pg_export_snapshot()");
+    database.execute("ALTER TABLE parent DETACH PARTITION gone");
+    let gate = database.session();
+    gate.execute("SELECT pg_advisory_lock(42)");
+    let root = TempRoot::new();
+    let flags = ["--table", "planned_slowly", "--snapshot", &id];
+    let flags = [
+        &flags[..],
+        &["--chunk-by", "offset", "--lock-timeout", "2s"],
+    ]
+    .concat();
+    let mut command = crate::scenario::export_command(&database, "parent", &root, &flags);
+    let mut running = crate::rig::start(&mut command);
+    let mut locks = |granted: bool| {
+        let count = format!(
+            "SELECT count(*) FROM pg_locks WHERE relation = 'gone'::regclass AND granted = {granted}"
+        );
+        let seen = (0..4000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            gate.query_one_text(&count) != "0" || !running.is_running()
+        });
+        assert!(seen && running.is_running(), "{}", running.stderr());
+    };
+    locks(true);
+    let ddl = database.session();
+    let ddl = std::thread::spawn(move || {
+        ddl.execute("BEGIN; LOCK TABLE gone IN ACCESS EXCLUSIVE MODE; LOCK TABLE parent; COMMIT");
+    });
+    locks(false);
+    gate.execute("SELECT pg_advisory_unlock(42)");
+    let outcome = running
+        .wait(std::time::Duration::from_secs(60))
+        .expect_code(3);
+    assert!(outcome.stderr.contains("lock timeout"), "{outcome}");
+    ddl.join().expect("the DDL goes on after the export");
+}

@@ -203,3 +203,28 @@ fn a_guard_that_is_cut_off_connects_again_or_pauses_the_run() {
     session.execute("ALTER ROLE reader CONNECTION LIMIT -1");
     slow.resume(&[]);
 }
+
+/// A subscriber tells how far it has replayed, as a standby does.
+#[test]
+fn a_subscription_is_no_standby() {
+    let server = Server::primary();
+    let slow = slow_on(&server, 0);
+    let publisher = slow.database.session();
+    publisher.execute("CREATE PUBLICATION slow FOR TABLE slow");
+    publisher.execute("SELECT pg_create_logical_replication_slot('kept', 'pgoutput')");
+    server.session().execute(&format!(
+        "CREATE TABLE slow (id bigint PRIMARY KEY, note text); \
+         CREATE SUBSCRIPTION slow CONNECTION '{}' PUBLICATION slow \
+         WITH (create_slot = false, slot_name = 'kept', copy_data = false)",
+        slow.database.dsn()
+    ));
+    let replays = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn IS NOT NULL";
+    let seen = (0..1200).any(|_| {
+        thread::sleep(std::time::Duration::from_millis(50));
+        publisher.query_one_text(replays) == "1"
+    });
+    assert!(seen, "the subscription does not stream");
+    let mut command = slow.command(&slow.database.dsn(), &["--max-replica-lag", "9s"]);
+    let outcome = rig::run(&mut command, LIMIT).expect_code(2);
+    assert!(outcome.stderr.contains("no standby"), "{outcome}");
+}

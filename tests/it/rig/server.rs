@@ -56,6 +56,7 @@ impl Server {
             "shared_buffers=16MB".to_owned(),
             "fsync=off".to_owned(),
             "autovacuum=off".to_owned(),
+            "wal_level=logical".to_owned(),
             "wal_receiver_status_interval=1s".to_owned(),
         ];
         for setting in settings {
