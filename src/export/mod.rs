@@ -178,7 +178,7 @@ impl Started<'_> {
             .into_iter()
             .partition(|table| table.decision == Decision::Complete);
         for table in done {
-            keeper.let_go(&table.schema.name).await?;
+            run::answered(keeper.let_go(&table.schema.name), self.cancel).await?;
             outcome.was_complete(table).await?;
         }
         let mut opening = Opening::default();

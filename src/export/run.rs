@@ -115,7 +115,7 @@ fn stop_with(control: Control<'_>) -> JoinSet<()> {
 }
 
 /// The keeper's answer; one that does not come counts as a lost snapshot.
-async fn answered(
+pub(super) async fn answered(
     question: impl Future<Output = Result<()>>,
     cancel: &CancellationToken,
 ) -> Result<()> {
