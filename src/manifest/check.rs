@@ -211,11 +211,14 @@ impl<'a> Cover<'a> {
             {
                 Some(upper.as_ref().map_or(Self::AllKeys, Self::KeysBelow))
             }
-            (Self::Nothing, Range::Time { lower: None, upper }) if is_keyed => {
+            (Self::Nothing, Range::Time { lower: None, upper })
+                if is_keyed && upper.is_none_or(is_date) =>
+            {
                 Some(upper.map_or(Self::AllKeys, Self::TimesBelow))
             }
             (Self::TimesBelow(below), Range::Time { lower, upper })
-                if *lower == Some(below) && upper.is_none_or(|upper| upper > below) =>
+                if *lower == Some(below)
+                    && upper.is_none_or(|upper| upper > below && is_date(upper)) =>
             {
                 Some(upper.map_or(Self::AllKeys, Self::TimesBelow))
             }
@@ -239,6 +242,11 @@ impl<'a> Cover<'a> {
             _ => None,
         }
     }
+}
+
+/// Whether microseconds are a date that a statement can name: `pg::sql` writes bounds as such.
+fn is_date(micros: i64) -> bool {
+    chrono::DateTime::from_timestamp_micros(micros).is_some()
 }
 
 /// Whether a bound has a value for each key column.

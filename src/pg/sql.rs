@@ -169,7 +169,8 @@ pub(crate) fn literal(columns: &[KeyColumn], bound: &Bound) -> String {
 }
 
 /// Microseconds since 1970 as a literal of the time column's type. Plans keep to the years 1 to
-/// 9999, and the first instant after them, which chrono would write with a sign.
+/// 9999, and the first instant after them, which chrono would write with a sign; the manifest
+/// refuses a bound that is no date.
 fn time_literal(columns: &[KeyColumn], micros: i64) -> String {
     let type_name = columns
         .first()

@@ -69,11 +69,16 @@ pub(crate) async fn take_sample(
     session.execute(what, end).await?;
     match sampled {
         Ok(sample) => Ok(sample),
-        Err(error) if error.kind() == ErrorKind::Source && !error.is_retryable() => {
-            tracing::debug!(table = %schema.name, %error, "no sample of the table");
+        Err(error)
+            if error.kind() == ErrorKind::Data
+                || error.kind() == ErrorKind::Source && !error.is_retryable() =>
+        {
+            tracing::warn!(
+                table = %schema.name, %error,
+                "the table could not be sampled: its chunks are sized by its bytes alone"
+            );
             Ok(None)
         }
-        Err(error) if error.kind() == ErrorKind::Data => Ok(None),
         Err(error) => Err(error),
     }
 }

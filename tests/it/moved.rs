@@ -96,3 +96,66 @@ fn a_filter_may_name_its_table_whatever_the_partitions_are_called() {
     refused.expect_code(2);
     assert!(!root.path().join("public/p/_pgsluice").exists());
 }
+
+#[test]
+fn texts_that_need_be_no_utf8_bound_no_chunks() {
+    let database = Database::create("ascii_keys");
+    let name = format!("{}_ascii", database.name());
+    database.execute(&format!(
+        "CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'"
+    ));
+    let dsn = database.dsn().replace(database.name(), &name);
+    let session = crate::rig::Session::open(&dsn);
+    session.execute(
+        "CREATE TABLE t (k text PRIMARY KEY, id int);
+         INSERT INTO t SELECT lpad(i::text, 6, '0') || convert_from('\\xe9', 'SQL_ASCII'), i
+         FROM generate_series(1, 3000) i; ANALYZE t",
+    );
+    let run = |by: &str| {
+        let root = TempRoot::new();
+        let mut command = crate::rig::pgsluice();
+        command
+            .args(["export", "--from", &dsn, "--table", "t", "--output", "json"])
+            .args(["--map", "k=binary", "--chunk-rows", "500", "--chunk-by", by])
+            .arg("--to")
+            .arg(root.path());
+        let outcome = crate::rig::run(&mut command, crate::scenario::LIMIT);
+        (outcome, root)
+    };
+    let (auto, root) = run("auto");
+    auto.expect_code(0);
+    assert_eq!(
+        sorted_ids(&root, "public/t"),
+        (1..=3000).collect::<Vec<_>>()
+    );
+    let refused = run("key:k").0.expect_code(7);
+    assert!(refused.stderr.contains("UTF-8"), "{}", refused.stderr);
+    drop(session);
+    database.execute(&format!("DROP DATABASE {name}"));
+}
+
+#[test]
+fn an_index_in_another_order_of_nulls_is_no_way_to_the_ends() {
+    let database = Database::create("desc_index");
+    database.execute(
+        "CREATE TABLE t (id int NOT NULL); CREATE INDEX ON t (id DESC NULLS LAST);
+         INSERT INTO t SELECT generate_series(1, 3000); ANALYZE t",
+    );
+    let root = TempRoot::new();
+    let flags = ["--incremental", "id", "--chunk-rows", "500"];
+    export(&database, "t", &root, &flags);
+    database.execute("INSERT INTO t SELECT generate_series(3001, 6000); ANALYZE t");
+    export(&database, "t", &root, &flags);
+    assert_eq!(
+        sorted_ids(&root, "public/t"),
+        (1..=6000).collect::<Vec<_>>()
+    );
+    let manifest = crate::rig::Dataset::new(&root, "public/t").manifest();
+    let relations = manifest["relations"].to_string();
+    assert_eq!(
+        relations.matches("each incremental run scans").count(),
+        2,
+        "{relations}"
+    );
+    verify(&root);
+}

@@ -468,3 +468,27 @@ fn entries_of_another_version_or_form_are_refused_with_advice() {
         assert_eq!(kind(2, &bytes[..length]), ErrorKind::Conflict);
     }
 }
+
+#[test]
+fn times_and_packs_cover_the_table_once_or_are_refused() {
+    let time = |lower, upper| Range::Time { lower, upper };
+    let refused = |method, ranges| {
+        let plan = plan_of(method, ranges);
+        let change = open_change(new_plan(&plan, plan.chunks.len()), 0, Some(snapshot("A")));
+        apply(&mut None, entry(None, change)) == Err(InvariantError::Partition(0))
+    };
+    let of_key = |ranges: Vec<Range>| refused(ChunkMethod::Key, ranges);
+    let (before, after) = (time(None, Some(5)), time(Some(5), None));
+    assert!(!of_key(vec![before.clone(), after.clone(), Range::NullKey]));
+    assert!(of_key(vec![before.clone(), after.clone()]), "no NULLs");
+    let gap = time(Some(6), None);
+    assert!(of_key(vec![before.clone(), gap, Range::NullKey]));
+    let empty = time(Some(5), Some(5));
+    assert!(of_key(vec![before, empty, after, Range::NullKey]));
+    let never = i64::MAX;
+    let (before, after) = (time(None, Some(never)), time(Some(never), None));
+    assert!(of_key(vec![before, after, Range::NullKey]), "no such date");
+    assert!(!refused(ChunkMethod::Whole, vec![Range::Pack { upper: 1 }]));
+    assert!(refused(ChunkMethod::Whole, vec![Range::Pack { upper: 2 }]));
+    assert!(refused(ChunkMethod::Whole, vec![Range::Pack { upper: 0 }]));
+}
