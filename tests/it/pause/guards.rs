@@ -15,16 +15,20 @@ fn slow_on(server: &Server, milliseconds: u32) -> Slow {
 
 /// A standby that has replayed all that the primary wrote so far.
 fn wait_until_caught_up(primary: &Server) {
-    let session = primary.session();
-    let behind = "SELECT count(*) FILTER (WHERE replay_lsn >= pg_current_wal_flush_lsn()) \
-                  FROM pg_stat_replication";
+    let is_level = "SELECT count(*) FILTER (WHERE replay_lsn >= pg_current_wal_flush_lsn()) = 1 \
+                    FROM pg_stat_replication";
+    wait_until(&primary.session(), is_level);
+}
+
+/// Asks until the answer is true, for a minute.
+fn wait_until(session: &Session, question: &str) {
     for _ in 0..1200 {
-        if session.query_one_text(behind) == "1" {
+        if session.query_one_text(question) == "t" {
             return;
         }
         thread::sleep(std::time::Duration::from_millis(50));
     }
-    panic!("the standby does not catch up");
+    panic!("it does not come to: {question}");
 }
 
 #[test]
@@ -71,7 +75,14 @@ fn a_standby_that_is_read_holds_the_run_while_it_lies_behind() {
     wait_until_caught_up(&primary);
     let replay = standby.session();
     replay.execute("SELECT pg_wal_replay_pause()");
+    wait_until(&replay, "SELECT pg_get_wal_replay_pause_state() = 'paused'");
     slow.database.execute("CREATE TABLE more AS SELECT 1 AS a");
+    // The run must find it behind at its first look, so what it lies behind by has to be there.
+    wait_until(
+        &replay,
+        "SELECT pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn() \
+         AND clock_timestamp() - pg_last_xact_replay_timestamp() > interval '200 ms'",
+    );
     let dsn = slow.database.dsn_of(&standby.dsn());
     let flags = [&OFTEN[..], &["--max-replica-lag", "100ms"]].concat();
     let mut running = rig::start(&mut slow.command(&dsn, &flags));
