@@ -32,6 +32,7 @@
 mod chunk;
 pub mod codec;
 mod copy;
+mod crash_point;
 mod error;
 mod export;
 mod file;

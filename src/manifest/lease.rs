@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::log::Fence;
 use super::model::{Dataset, State, WriterInfo};
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Root;
 use crate::store::layout::{LEASE, log_key};
@@ -67,7 +68,7 @@ impl Lease {
         let json = serde_json::to_vec(self).map_err(|cause| {
             Error::new(ErrorKind::Internal, "a lease cannot be written as JSON").with_source(cause)
         })?;
-        root.put(LEASE, json.into()).await?;
+        step(CrashPoint::Lease, root.put(LEASE, json.into())).await?;
         Ok(())
     }
 }

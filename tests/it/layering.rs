@@ -19,7 +19,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "vocabulary",
         &[
-            "chunk", "error", "lsn", "options", "pg_type", "snapshot", "table",
+            "chunk",
+            "crash_point",
+            "error",
+            "lsn",
+            "options",
+            "pg_type",
+            "snapshot",
+            "table",
         ],
     ),
     ("codecs", &["mapping", "copy", "file"]),
