@@ -6,6 +6,7 @@
 //! (`write`), joined by a channel of one batch, so that a slow store stops the socket.
 
 pub(super) mod exceptions;
+mod landing;
 mod read;
 mod write;
 
