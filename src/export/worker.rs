@@ -6,11 +6,13 @@
 //! (`write`), joined by a channel of one batch, so that a slow store stops the socket.
 
 pub(super) mod exceptions;
+mod landing;
 mod read;
+mod tries;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -24,8 +26,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::{Landed, Request};
 use crate::export::pace::Pacer;
 use crate::export::progress::TableCounters;
-use crate::export::report::Retry;
-use crate::export::retry::wait_after;
 use crate::export::table_run::TableRun;
 use crate::manifest::{ChunkEntry, ExceptionsEntry, Fence, ObjectEntry};
 use crate::mapping::TableMapping;
@@ -34,6 +34,8 @@ use crate::pg::{ConnectOptions, Session, sql};
 use crate::snapshot::Snapshot;
 use crate::store::Root;
 use crate::table::{RelationKind, TableSchema};
+
+pub(crate) use self::tries::Tried;
 
 use self::exceptions::{Gathered, MAX_EXCEPTION_BYTES};
 
@@ -191,42 +193,6 @@ impl Connection {
         let sent = requests.send(Request::Commit(Box::new(landed))).await;
         run.land();
         sent.is_ok()
-    }
-
-    async fn read_with_retries(&mut self, job: Job) -> Result<(ChunkEntry, Vec<Retry>)> {
-        let work = Arc::clone(&self.work);
-        let (table, chunk) = work.chunk(job);
-        let mut retries = Vec::new();
-        loop {
-            let attempt = retries.len() as u32 + 1;
-            let before = Tried::default();
-            match self.read_chunk(table, chunk, attempt, &before).await {
-                Ok(entry) => return Ok((entry, retries)),
-                Err(error) if error.is_retryable() && attempt < work.options.chunk_attempts => {
-                    before.take_back(&table.counters);
-                    tracing::warn!(
-                        table = %table.schema.name, chunk = %chunk.id, attempt,
-                        error = one_line(&error), "chunk failed, trying again"
-                    );
-                    retries.push(Retry {
-                        chunk: chunk.id,
-                        attempt,
-                        reason: one_line(&error),
-                    });
-                    self.session = None;
-                    self.wait(attempt).await?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn wait(&self, attempt: u32) -> Result<()> {
-        tokio::select! {
-            () = tokio::time::sleep(wait_after(attempt, rand::random())) => Ok(()),
-            () = self.work.pacer.stop.cancelled() => Err(cancelled()),
-            () = self.abandon.cancelled() => Err(cancelled()),
-        }
     }
 
     async fn read_chunk(
@@ -450,40 +416,6 @@ fn both(
 
 fn cancelled() -> Error {
     Error::new(ErrorKind::Cancelled, "the run was asked to stop")
-}
-
-/// What one try of a chunk has counted so far, so that a failed try can be taken back.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Tried(Arc<TriedCounts>);
-
-#[derive(Debug, Default)]
-struct TriedCounts {
-    rows: AtomicU64,
-    copy_bytes: AtomicU64,
-    object_bytes: AtomicU64,
-}
-
-impl Tried {
-    fn received(&self, counters: &TableCounters, rows: u64, copy_bytes: u64) {
-        counters.received(rows, copy_bytes);
-        self.0.rows.fetch_add(rows, Ordering::Relaxed);
-        self.0.copy_bytes.fetch_add(copy_bytes, Ordering::Relaxed);
-    }
-
-    fn encoded(&self, counters: &TableCounters, object_bytes: u64) {
-        counters.encoded(object_bytes);
-        self.0
-            .object_bytes
-            .fetch_add(object_bytes, Ordering::Relaxed);
-    }
-
-    fn take_back(&self, counters: &TableCounters) {
-        counters.retried(
-            self.0.rows.load(Ordering::Relaxed),
-            self.0.copy_bytes.load(Ordering::Relaxed),
-            self.0.object_bytes.load(Ordering::Relaxed),
-        );
-    }
 }
 
 /// An error and its causes on one line, for logs, reports and the manifest.

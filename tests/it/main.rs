@@ -12,6 +12,7 @@ mod connect;
 mod corpus;
 mod database;
 mod exceptions;
+mod guarantees;
 mod incremental;
 mod kill;
 mod layering;
