@@ -62,13 +62,14 @@ impl Bench {
         Self { database }
     }
 
-    /// `pgsluice export` with these flags. It never waits for a dead writer's lease.
-    pub(super) fn export(&self, root: &dyn Root, flags: &[&str]) -> Command {
+    /// `pgsluice export` with these flags. One that takes over waits for no dead writer's lease.
+    pub(crate) fn export(&self, root: &dyn Root, flags: &[&str], takes_over: bool) -> Command {
         let mut command = pgsluice();
         root.equip(&mut command)
             .args(["export", "--from", &self.database.dsn(), "--to"])
             .arg(root.url())
-            .args(["--output", "json", "--quiet", "--takeover"])
+            .args(["--output", "json", "--quiet"])
+            .args(takes_over.then_some("--takeover"))
             // Several entries for a plan of five chunks.
             .env("PGSLUICE_PLAN_CHUNKS", "2")
             .args(flags);
@@ -78,7 +79,7 @@ impl Bench {
     /// Goes on until a run ends well, with what the others told.
     pub(super) fn go_on(&self, root: &dyn Root, flags: &[&str], told: &mut String) {
         for _ in 0..MOST_RUNS {
-            let outcome = rig::run(&mut self.export(root, flags), LIMIT);
+            let outcome = rig::run(&mut self.export(root, flags, true), LIMIT);
             told.push_str(&outcome.to_string());
             if outcome.code == Some(0) && outcome.json()["state"] == "complete" {
                 return;
@@ -89,7 +90,7 @@ impl Bench {
 
     /// What must hold of a finished dataset: `verify` finds nothing, `_SUCCESS` names the manifest,
     /// every listed object stands and no other, and the rows are those of the source, each once.
-    pub(super) fn check(&self, root: &dyn Root, table: &str, told: &str) {
+    pub(crate) fn check(&self, root: &dyn Root, table: &str, told: &str) {
         let verified = verify(root);
         assert_eq!(verified.code, Some(0), "{table}: {verified}\n{told}");
         let folder = format!("public/{table}");
