@@ -151,6 +151,7 @@ fn classify_words(text: &str) -> Option<Class> {
         "SignatureDoesNotMatch",
         "ExpiredToken",
         "AuthenticationFailed",
+        "AuthenticationRequired",
         "failed to authenticate",
     ]) {
         return Some(class(
