@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::chunk::Totals;
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::progress::TableCounters;
 use crate::export::report::Retry;
@@ -298,7 +299,8 @@ impl TableLog {
                 return Err(fenced(&self.name));
             }
         }
-        let lost = check_committed(self.log.root(), self.log.dataset()).await?;
+        let check = check_committed(self.log.root(), self.log.dataset());
+        let lost = step(CrashPoint::CheckObjects, check).await?;
         if let Some(chunk) = lost.first() {
             let message = "an object is gone or holds other bytes than were committed";
             return Err(Error::new(ErrorKind::Storage, message)

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::CancelHandle;
 use crate::pg::conninfo::{ChannelBinding, ConnectOptions, HostAddress, HostSpec, TargetSession};
@@ -59,7 +60,8 @@ impl ConnectOptions {
         let mut last = None;
         for target in passes {
             for host in &hosts {
-                match self.connect_host(host, &tls, purpose, target).await {
+                let connect = self.connect_host(host, &tls, purpose, target);
+                match step(CrashPoint::Connect, connect).await {
                     Ok(client) => return Ok(RawSession { client, tls }),
                     Err(error) if is_login_failure(&error) => return Err(error),
                     Err(error) => last = Some(keep_better(last, error)),

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use tokio_postgres::{Client, CopyOutStream};
 
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::{CancelHandle, CancelOnDrop};
 use crate::pg::error::source_error;
@@ -48,10 +49,15 @@ impl CopyStream {
         if self.is_over {
             return Ok(None);
         }
-        let outcome = match self.frames.next().await {
-            Some(Ok(frame)) => return Ok(Some(frame)),
-            Some(Err(error)) => Err(source_error(WHAT, error)),
-            None => self.complete().await,
+        let frames = &mut self.frames;
+        let received = step(CrashPoint::CopyFrame, async {
+            let frame = frames.next().await.transpose();
+            frame.map_err(|error| source_error(WHAT, error))
+        });
+        let outcome = match received.await {
+            Ok(Some(frame)) => return Ok(Some(frame)),
+            Ok(None) => step(CrashPoint::CopyEnd, self.complete()).await,
+            Err(error) => Err(error),
         };
         self.is_over = true;
         self.guard.finish();
