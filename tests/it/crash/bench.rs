@@ -12,7 +12,9 @@ use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::cases::GROWING;
-use crate::rig::{self, Database, Dataset, Outcome, Root, S3Root, TempRoot, pgsluice, read_rows};
+use crate::rig::{
+    self, Database, Dataset, Outcome, Root, S3Root, TempRoot, chunk_entries, pgsluice, read_rows,
+};
 
 /// No run of these tables takes longer.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
@@ -88,14 +90,19 @@ impl Bench {
         panic!("no run came to its end:\n{told}");
     }
 
-    /// What must hold of a finished dataset: `verify` finds nothing, `_SUCCESS` names the manifest,
-    /// every listed object stands and no other, and the rows are those of the source, each once.
+    /// What must hold of a finished dataset: `verify` finds nothing, no chunk was committed twice,
+    /// `_SUCCESS` names the manifest, every listed object stands and no other, and the rows are
+    /// those of the source, each once.
     pub(crate) fn check(&self, root: &dyn Root, table: &str, told: &str) {
         let verified = verify(root);
         assert_eq!(verified.code, Some(0), "{table}: {verified}\n{told}");
         let folder = format!("public/{table}");
-        let manifest = Dataset::new(root, &folder).manifest();
+        let dataset = Dataset::new(root, &folder);
+        // Panics when a chunk was committed twice.
+        let committed = dataset.committed().len();
+        let manifest = dataset.manifest();
         assert_eq!(manifest["state"], "complete");
+        assert_eq!(chunk_entries(&manifest).len(), committed);
         let found = fingerprint(&read_rows(root, &folder));
         assert_eq!(found, self.rows_of(table), "rows of {table}\n{told}");
     }
