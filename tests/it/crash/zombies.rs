@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -161,6 +163,13 @@ impl Zombie {
         start(command.env("PGSLUICE_CRASH_POINT", at))
     }
 
+    /// How many entries its tables' logs have.
+    fn entries(&self, root: &dyn Root) -> usize {
+        let tables = self.scenario.tables.iter();
+        let logs = tables.map(|table| root.list(&format!("public/{table}/_pgsluice/log")).len());
+        logs.sum()
+    }
+
     fn contents(&self, root: &dyn Root) -> Contents {
         let tables = self.scenario.tables.iter();
         let datasets =
@@ -197,7 +206,7 @@ fn wait_until_stopped(process: &mut Running) {
             "it did not stop:\n{}",
             process.stderr()
         );
-        std::thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -209,7 +218,7 @@ fn is_stopped(pid: u32) -> bool {
         .is_some_and(|(_, rest)| rest.starts_with('T'))
 }
 
-/// To a process that may have ended, and that nobody has waited for.
+/// To a process that may have ended, but whose end nobody has asked for: the id is still its own.
 fn signal(process: &Running, name: &str) {
     let mut kill = Command::new("kill");
     kill.arg(format!("-{name}")).arg(process.pid().to_string());
@@ -221,51 +230,65 @@ fn at_random(bench: &Bench, grown: &Grown, place: Place, wanted: u64) {
     let seed = rand::random::<u64>();
     println!("seed {seed}");
     let numbers: Vec<u64> = (0..wanted).collect();
-    let codes = std::sync::Mutex::new(BTreeMap::<String, u32>::new());
+    let ends = Mutex::new(BTreeMap::<String, u32>::new());
     side_by_side(SIDE_BY_SIDE, &numbers, |number| {
         let mut rng = StdRng::seed_from_u64(seed.wrapping_add(*number));
-        let scenario = &SCENARIOS[rng.random_range(0..SCENARIOS.len())];
-        let zombie = Zombie::new(scenario, String::new());
-        let root = place.root();
-        let mut told = String::new();
-        scenario.prepare(bench, grown, &*root, &mut told);
-        let first = zombie.start(bench, &*root);
-        std::thread::sleep(Duration::from_millis(rng.random_range(30..400)));
-        signal(&first, "STOP");
-        let mut command = bench.export(&*root, scenario.flags, true);
-        let mut second = start(&mut command);
-        let is_late = rng.random_bool(0.5);
-        if !is_late {
-            std::thread::sleep(Duration::from_millis(rng.random_range(30..400)));
-        } else {
-            while second.is_running() {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
-        let before = zombie.contents(&*root);
-        signal(&first, "CONT");
-        let (first, second) = (first.wait(LIMIT), second.wait(LIMIT));
-        told.push_str(&format!("{first}\n{second}"));
-        for outcome in [&first, &second] {
-            assert!(
-                matches!(outcome.code, Some(0 | SOURCE | CONFLICT | FENCED)),
-                "{told}"
-            );
-        }
-        if is_late && second.code == Some(0) {
-            assert_same(&before, &zombie.contents(&*root), &first);
-        }
-        let key = format!(
-            "first {:?}, second {:?}, late {is_late}",
-            first.code, second.code
-        );
-        *codes.lock().expect("no panic").entry(key).or_default() += 1;
-        if second.code != Some(0) || second.json()["state"] != "complete" {
-            bench.go_on(&*root, scenario.flags, &mut told);
-        }
-        for table in scenario.tables {
-            bench.check(&*root, table, &told);
-        }
+        let end = stop_at_random(bench, grown, &*place.root(), &mut rng);
+        *ends.lock().expect("no panic here").entry(end).or_default() += 1;
     });
-    println!("{:#?}", codes.into_inner());
+    println!("{:#?}", ends.into_inner());
+}
+
+/// One of them, from soon after it opened its epoch; says how both ended.
+fn stop_at_random(bench: &Bench, grown: &Grown, root: &dyn Root, rng: &mut StdRng) -> String {
+    let scenario = &SCENARIOS[rng.random_range(0..SCENARIOS.len())];
+    let zombie = Zombie::new(scenario, String::new());
+    let mut told = String::new();
+    scenario.prepare(bench, grown, root, &mut told);
+    let before = zombie.entries(root);
+    let mut first = zombie.start(bench, root);
+    while first.is_running() && zombie.entries(root) == before {
+        thread::sleep(Duration::from_millis(1));
+    }
+    thread::sleep(Duration::from_millis(rng.random_range(0..100)));
+    let was_running = first.is_running();
+    if was_running {
+        signal(&first, "STOP");
+    }
+
+    let mut second = start(&mut bench.export(root, scenario.flags, true));
+    let is_late = rng.random_bool(0.5);
+    thread::sleep(Duration::from_millis(rng.random_range(0..500)));
+    while is_late && second.is_running() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let seen = zombie.contents(root);
+    if was_running {
+        signal(&first, "CONT");
+    }
+    let (first, second) = (first.wait(LIMIT), second.wait(LIMIT));
+    told.push_str(&format!("{first}\n{second}"));
+    for outcome in [&first, &second] {
+        let is_told = matches!(outcome.code, Some(0 | SOURCE | CONFLICT | FENCED));
+        assert!(is_told, "{told}");
+    }
+    if is_late {
+        assert_eq!(second.code, Some(0), "{told}");
+        assert_same(&seen, &zombie.contents(root), &first);
+    }
+    if second.code != Some(0) || second.json()["state"] != "complete" {
+        bench.go_on(root, scenario.flags, &mut told);
+    }
+    for table in scenario.tables {
+        bench.check(root, table, &told);
+    }
+    let when = match (was_running, is_late) {
+        (false, _) => "not: it had ended",
+        (true, false) => "during the other's run",
+        (true, true) => "after the other's run",
+    };
+    format!(
+        "{:?}, the other {:?}; woken {when}",
+        first.code, second.code
+    )
 }
