@@ -18,6 +18,8 @@ readonly repo
 source "$repo/tests/rig/install.sh"
 # shellcheck source=tests/rig/servers.sh
 source "$repo/tests/rig/servers.sh"
+# shellcheck source=tests/rig/stores.sh
+source "$repo/tests/rig/stores.sh"
 
 say() { printf '\033[1m== %s\033[0m\n' "$*"; }
 fail() { printf 'tests/run.sh: %s\n' "$*" >&2; exit 1; }

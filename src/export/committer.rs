@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::chunk::Totals;
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::progress::TableCounters;
 use crate::export::report::Retry;
@@ -315,7 +316,8 @@ impl TableLog {
             }
         }
         let lost = loop {
-            match check_committed(self.log.root(), self.log.dataset()).await {
+            let check = check_committed(self.log.root(), self.log.dataset());
+            match step(CrashPoint::CheckObjects, check).await {
                 Ok(lost) => break lost,
                 Err(error) => again.after(error).await?,
             }

@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, Sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::{Committer, EVENTS_A_TABLE, Event, Request};
 use crate::export::pace::{Pacer, STOP_GRACE};
@@ -312,7 +313,10 @@ impl Run {
         if self.work.runs[table].has_failed() {
             return;
         }
-        let check = tokio::time::timeout(SCHEMA_CHECK_LIMIT, self.check_end(table));
+        let check = tokio::time::timeout(
+            SCHEMA_CHECK_LIMIT,
+            step(CrashPoint::CheckEnd, self.check_end(table)),
+        );
         let checked = tokio::select! {
             checked = check => checked,
             // The table is completed by the next run.

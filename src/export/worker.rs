@@ -6,6 +6,7 @@
 //! (`write`), joined by a channel of one batch, so that a slow store stops the socket.
 
 pub(super) mod exceptions;
+mod landing;
 mod read;
 mod tries;
 mod write;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chunk::{Chunk, Plan, PlannedRelation, Range};
 use crate::copy::{CopyDecoder, CopySummary};
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::{Landed, Request};
 use crate::export::pace::Pacer;
@@ -339,7 +341,7 @@ impl Connection {
         };
         let summary = reading.run(session, &select, decoder, gathered).await?;
         gathered.read_texts(session, &table.schema.columns).await?;
-        session.commit().await?;
+        step(CrashPoint::ReadCommit, session.commit()).await?;
         Ok(summary)
     }
 

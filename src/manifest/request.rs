@@ -7,6 +7,7 @@ use chrono::Utc;
 use super::config::ExportConfig;
 use super::model::{Change, Dataset, Entry, MAX_PLAN_CHUNKS, Open, PlanStart, VERSION, WriterInfo};
 use crate::chunk::{Chunk, ChunkId, Plan};
+use crate::crash_point::plan_chunks;
 use crate::snapshot::Snapshot;
 use crate::store::random_token;
 use crate::table::TableSchema;
@@ -75,7 +76,11 @@ impl Iterator for Segments {
     type Item = Vec<Chunk>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let segment: Vec<Chunk> = self.chunks.by_ref().take(MAX_PLAN_CHUNKS).collect();
+        let segment: Vec<Chunk> = self
+            .chunks
+            .by_ref()
+            .take(plan_chunks(MAX_PLAN_CHUNKS))
+            .collect();
         (!segment.is_empty()).then_some(segment)
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::CancelHandle;
 use crate::pg::conninfo::{ChannelBinding, ConnectOptions, HostAddress, HostSpec, TargetSession};
@@ -63,7 +64,8 @@ impl ConnectOptions {
         let mut last = None;
         for target in passes {
             for host in &hosts {
-                match self.connect_host(host, &tls, purpose, target).await {
+                let connect = self.connect_host(host, &tls, purpose, target);
+                match step(CrashPoint::Connect, connect).await {
                     Ok(client) => {
                         let source = Arc::new(self.clone());
                         return Ok(RawSession {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use tokio_postgres::{Client, CopyOutStream};
 
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::{CancelHandle, CancelOnDrop};
 use crate::pg::error::source_error;
@@ -56,19 +57,20 @@ impl CopyStream {
         if self.is_over {
             return Ok(None);
         }
-        // A frame that is there already needs no clock: most are.
-        let frame = match self.frames.next().now_or_never() {
-            Some(frame) => frame,
-            // Given up, the COPY is cancelled when the stream is dropped.
-            None => {
-                let frame = self.silence.answered(WHAT, self.frames.next()).await;
-                frame.inspect_err(|_| self.is_over = true)?
-            }
-        };
+        let (frames, silence) = (&mut self.frames, &self.silence);
+        let received = step(CrashPoint::CopyFrame, async {
+            // A frame that is there already needs no clock: most are.
+            Ok(match frames.next().now_or_never() {
+                Some(frame) => frame,
+                None => silence.answered(WHAT, frames.next()).await?,
+            })
+        });
+        // Given up, the COPY is cancelled when the stream is dropped.
+        let frame = received.await.inspect_err(|_| self.is_over = true)?;
         let outcome = match frame {
             Some(Ok(frame)) => return Ok(Some(frame)),
             Some(Err(error)) => Err(source_error(WHAT, error)),
-            None => self.complete().await,
+            None => step(CrashPoint::CopyEnd, self.complete()).await,
         };
         self.is_over = true;
         self.guard.finish();

@@ -11,6 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, Statement};
 
 use crate::chunk::PlannedRelation;
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::CancelHandle;
 use crate::pg::copy_stream::CopyStream;
@@ -147,7 +148,8 @@ impl Session {
     /// is another one, was promoted or restarted.
     pub(crate) async fn join_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
         self.check_server(snapshot)?;
-        self.begin_snapshot(Some(&snapshot.id)).await?;
+        let begin = self.begin_snapshot(Some(&snapshot.id));
+        step(CrashPoint::JoinSnapshot, begin).await?;
         if self.visible_snapshot().await? == snapshot.visible {
             return Ok(());
         }
@@ -193,9 +195,8 @@ impl Session {
                 quote_table(&relation.name)
             ),
         };
-        let locked = self
-            .execute("the table could not be locked at once", &sql)
-            .await;
+        let lock = self.execute("the table could not be locked at once", &sql);
+        let locked = step(CrashPoint::LockChunk, lock).await;
         locked.map_err(|error| error.with_table(relation.name.to_string()))
     }
 
@@ -305,7 +306,8 @@ impl Session {
     pub(crate) async fn copy_out(&self, select: &str) -> Result<CopyStream> {
         let sql = copy_statement(select);
         let what = "the COPY could not be started";
-        let frames = self.guarded(what, self.client.copy_out(&sql)).await?;
+        let begin = self.guarded(what, self.client.copy_out(&sql));
+        let frames = step(CrashPoint::CopyBegin, begin).await?;
         Ok(CopyStream::new(
             frames,
             Arc::clone(&self.client),

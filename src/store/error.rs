@@ -180,6 +180,7 @@ fn classify_words(text: &str) -> Option<Class> {
         "InvalidAccessKeyId",
         "SignatureDoesNotMatch",
         "AuthenticationFailed",
+        "AuthenticationRequired",
         "failed to authenticate",
     ]) {
         return Some(class(

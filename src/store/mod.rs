@@ -13,6 +13,8 @@ mod log;
 mod open;
 mod probe;
 #[cfg(test)]
+mod suite;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

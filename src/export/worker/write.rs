@@ -1,8 +1,7 @@
 //! Stage two of a worker: record batches in, Parquet objects out.
 //!
-//! Owns an object's life: begun with the first row, ended by the last or by the target size,
-//! completed only after the fence was found open, counted only after its footer was read back. It
-//! knows no connection.
+//! Owns an object's life: begun with the first row, ended by the last or by the target size, and
+//! made visible by `landing`. It knows no connection.
 
 use std::sync::Arc;
 
@@ -10,18 +9,16 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use tokio::sync::mpsc;
 
+use super::landing::{Encoded, land};
 use super::read::Feed;
 use super::{TableWork, Tried, Work, exceptions};
 use crate::chunk::Chunk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::progress::TableCounters;
-use crate::file::{Footer, ParquetEncoder, ParquetOptions, read_footer};
+use crate::file::{ParquetEncoder, ParquetOptions};
 use crate::manifest::{Fence, ObjectEntry};
 use crate::mapping::geo;
 use crate::store::{Root, Upload, layout};
-
-/// Bytes at an object's end that hold most footers; a longer footer is read again, exactly.
-const FOOTER_GUESS_BYTES: u64 = 64 << 10;
 
 /// How stage two ended.
 pub(crate) enum Written {
@@ -182,58 +179,13 @@ impl ObjectTask {
             self.tried.encoded(&self.counters, bytes.len() as u64);
             upload.write(bytes).await?;
         }
-        if !self.fence.check().await? {
-            upload.abort().await;
-            return Err(fenced());
-        }
-        let stored = upload.complete().await?;
-        // The upload may have waited long for the store. A successor that found its orphans
-        // before this one landed would leave it beside its own objects.
-        if !self.fence.check().await? {
-            self.root.delete(&key).await?;
-            return Err(fenced());
-        }
-        self.check_footer(&key, summary.bytes, summary.rows).await?;
-        Ok(ObjectEntry {
-            key,
+        let encoded = Encoded {
             bytes: summary.bytes,
             rows: summary.rows,
             sha256: summary.sha256.to_string(),
-            etag: stored.etag,
-        })
-    }
-
-    /// An object counts only when its footer, read back from the store, says what was written.
-    async fn check_footer(&self, key: &str, bytes: u64, rows: u64) -> Result<()> {
-        let wrong = |what: String| {
-            Error::new(ErrorKind::Storage, format!("object {key} {what}")).with_retryable(true)
         };
-        let mut wanted = FOOTER_GUESS_BYTES.min(bytes);
-        loop {
-            let Some((stored, tail)) = self.root.get_tail(key, wanted).await? else {
-                return Err(wrong("is not there after its upload".into()));
-            };
-            if stored.bytes != bytes {
-                return Err(wrong(format!(
-                    "has {} bytes after {bytes} were sent",
-                    stored.bytes
-                )));
-            }
-            match read_footer(&tail, bytes)? {
-                Footer::Read(footer) if footer.rows == rows => return Ok(()),
-                Footer::Read(footer) => {
-                    return Err(wrong(format!("holds {} rows, not {rows}", footer.rows)));
-                }
-                Footer::NeedMore(more) if more > wanted && more <= bytes => wanted = more,
-                Footer::NeedMore(_) => return Err(wrong("has no readable footer".into())),
-            }
-        }
+        land(&self.root, &self.fence, &key, upload, encoded).await
     }
-}
-
-fn fenced() -> Error {
-    let message = "a later writer took the dataset over while this chunk was uploaded";
-    Error::new(ErrorKind::Fenced, message)
 }
 
 /// An object being written.
