@@ -199,8 +199,8 @@ fn client_error(what: String, error: tokio_postgres::Error) -> Error {
             .with_retryable(true)
             .with_code("source connection")
             .with_advice(
-                "the connection broke: check the server's log, and proxies and firewalls between \
-                 here and there; start again to go on",
+                "the connection broke: check host and port, the server's log, and what stands \
+                 between here and there; start again to go on",
             ),
         "timeout waiting for server" => failed
             .with_retryable(true)

@@ -3,6 +3,7 @@
 //!
 //! The tables of cases say which fault leads to which end. No case may hang: each has a limit.
 
+mod server;
 mod source;
 mod store;
 mod web;
@@ -19,7 +20,7 @@ use crate::rig::{self, Database, Outcome, Root};
 /// No run of these takes longer: waits are set to seconds.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Cases at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 6;
 
 /// How a run ends.
 #[derive(Debug)]

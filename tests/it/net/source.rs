@@ -26,6 +26,13 @@ fn case(name: &'static str, whose: Whose, when: Moment, what: Fault, ends: Ends)
     (name, Case { rule, ends })
 }
 
+/// The same fault at so many connections in a row.
+fn times(times: usize, named: Named) -> Named {
+    let (name, mut case) = named;
+    case.rule.times = times;
+    (name, case)
+}
+
 /// The kinds of fault, and what is expected of each: made good, with what the report says was
 /// retried, or a loud end with an exit code and words.
 fn cases() -> Vec<Named> {
@@ -63,7 +70,17 @@ fn cases() -> Vec<Named> {
             From(0),
             Login,
             Garbage,
-            lost("not PostgreSQL's protocol"),
+            Ends::Well("source connection"),
+        ),
+        times(
+            1000,
+            case(
+                "another service",
+                From(0),
+                Login,
+                Garbage,
+                lost("host and port"),
+            ),
         ),
         case(
             "full at login",
@@ -243,7 +260,7 @@ fn every_fault_on_the_way_to_postgresql_is_made_good_or_told() {
 
 fn check(database: &Database, case: &Case) {
     let wire = Wire::before(database.port(), &[case.rule]);
-    let root = TempRoot::new();
+    let root = TempRoot::in_memory();
     let outcome = export(database, wire.port, &root, case);
     assert!(wire.struck() > 0, "nothing was struck: {outcome}");
     check_end(&outcome, &case.ends);

@@ -231,6 +231,10 @@ fn check(database: &Database, case: &Case) {
     );
     assert!(web.struck() > 0, "nothing was struck: {outcome}");
     check_end(&outcome, &case.ends);
+    if case.rule.times > 100 && case.rule.fault == Fault::Answer(503, "SlowDown") {
+        let told = "the store has not answered well for";
+        assert!(outcome.stderr.contains(told), "it waited unseen: {outcome}");
+    }
     if let Ends::Loudly(..) = case.ends {
         // What was committed stays, and the same command goes on.
         let again = export(database, case, &root, &format!("http://{server}"));
