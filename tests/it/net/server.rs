@@ -56,11 +56,15 @@ fn fill(database: &Database) {
 }
 
 fn command(dsn: &str, root: &TempRoot) -> Command {
+    command_with("pg_sleep(0.02) IS NOT NULL", dsn, root)
+}
+
+fn command_with(filter: &str, dsn: &str, root: &TempRoot) -> Command {
     let mut command = rig::pgsluice();
     command
         .args(["export", "--from", dsn, "--table", "slow", "--to"])
         .arg(root.path())
-        .args(["--where", "pg_sleep(0.02) IS NOT NULL"])
+        .args(["--where", filter])
         .args(["--chunk-by", "key:id", "--chunk-rows", "100"])
         .args(["--lease-interval", "200ms", "--output", "json"]);
     command
@@ -217,13 +221,8 @@ fn a_server_that_works_in_silence_is_waited_for() {
     database.execute("CREATE TABLE slow (id bigint PRIMARY KEY, note text)");
     database.execute("INSERT INTO slow VALUES (1, 'x'); ANALYZE slow");
     let root = TempRoot::in_memory();
-    let mut command = command(&database.dsn(), &root);
-    command.args([
-        "--where",
-        "pg_sleep(3) IS NOT NULL",
-        "--source-timeout",
-        "300ms",
-    ]);
+    let mut command = command_with("pg_sleep(3) IS NOT NULL", &database.dsn(), &root);
+    command.args(["--source-timeout", "300ms"]);
     let outcome = rig::run(&mut command, LIMIT);
     assert_eq!(outcome.code, Some(0), "{outcome}");
     assert_eq!(
