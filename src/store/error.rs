@@ -241,7 +241,8 @@ fn passing_words(has: &dyn Fn(&[&str]) -> bool) -> Option<Class> {
 const WELL_ADVICE: &str = "start again when it is well; what was committed stays";
 
 fn classify_transport(cause: &object_store::Error, text: &str) -> Class {
-    let is_passing = |status| matches!(status, 408 | 425 | 429 | 500 | 502..=504 | 507..=599);
+    // 416: a body ended early, and the client asked for what should have followed.
+    let is_passing = |status| matches!(status, 408 | 416 | 425 | 429 | 500 | 502..=504 | 507..);
     if status_in(text).is_some_and(is_passing) || text.contains("SlowDown") {
         return Class {
             retryable: true,

@@ -20,6 +20,7 @@ mod layering;
 mod many;
 mod memory;
 mod moved;
+mod net;
 mod offset;
 mod pause;
 mod plan;
