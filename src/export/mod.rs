@@ -18,6 +18,7 @@ mod run;
 mod table_run;
 mod throttle;
 mod worker;
+mod writers;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -168,9 +169,10 @@ impl Started<'_> {
             keeper,
             tables,
             refused,
+            told: of_store,
         } = preparation;
         let is_single = tables.len() == 1 && refused.is_empty();
-        let mut outcome = Outcome::new(&keeper, &tables);
+        let mut outcome = Outcome::new(&keeper, &tables, of_store);
         for table in refused {
             outcome.refused(table);
         }
@@ -255,6 +257,8 @@ struct Preparation {
     tables: Vec<Prepared>,
     /// Tables that a pattern found and that cannot be exported.
     refused: Vec<Refused>,
+    /// What a person should know of the store.
+    told: Option<String>,
 }
 
 /// Everything before the first write, but for the probe of the store.
@@ -265,19 +269,17 @@ async fn prepare(
     progress: &Progress,
     run_id: &str,
 ) -> Result<Preparation> {
-    root.probe().await?;
+    let (root, told) = writers::writable(source, root, options, run_id).await?;
     let mut keeper = open_keeper(source, options, format!("pgsluice {run_id} keeper")).await?;
     let mut refused = keeper.take_refused();
     progress.enter(Phase::Planning);
-    let mut tables = prepare::prepare_tables(&keeper, root, options, &mut refused).await?;
-    if !options.takeover {
-        let interval = options.lease_interval;
-        tables = prepare::refuse_live_writers(&keeper, tables, interval, &mut refused).await?;
-    }
+    let tables = prepare::prepare_tables(&keeper, &root, options, &mut refused).await?;
+    let tables = writers::wait_for_others(&keeper, tables, options, &mut refused).await?;
     Ok(Preparation {
         keeper,
         tables,
         refused,
+        told,
     })
 }
 
@@ -313,8 +315,9 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn new(keeper: &Keeper, prepared: &[Prepared]) -> Self {
+    fn new(keeper: &Keeper, prepared: &[Prepared], of_store: Option<String>) -> Self {
         let mut warnings = keeper.warnings().to_vec();
+        warnings.extend(of_store);
         for table in prepared {
             let name = &table.schema.name;
             warnings.extend(table.warnings.iter().cloned());
@@ -425,6 +428,7 @@ impl Outcome {
             manifest: format!("{}/{}", root.url().trim_end_matches('/'), layout::MANIFEST),
             was_complete: this_run.was_complete,
             consistency: dataset.consistency(),
+            writers: dataset.config.writers,
             epoch: dataset.epoch,
             chunks_total: dataset.plan.chunks.len() as u64,
             totals,

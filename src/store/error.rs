@@ -167,6 +167,13 @@ fn classify_words(text: &str) -> Option<Class> {
     ]) {
         return Some(class(ErrorKind::Config, "permission denied", PERMISSION));
     }
+    if has(&["status code: 501"]) {
+        return Some(class(
+            ErrorKind::Unsupported,
+            "the store does not offer this operation",
+            "use a store with conditional writes: S3, GCS, Azure Blob, R2, or a local disk",
+        ));
+    }
     if has(&["Received redirect without LOCATION", "PermanentRedirect"]) {
         return Some(class(
             ErrorKind::Config,

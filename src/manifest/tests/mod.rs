@@ -56,6 +56,7 @@ fn config() -> ExportConfig {
         profile: Profile::Portable,
         maps: BTreeMap::new(),
         on_unrepresentable: OnUnrepresentable::Error,
+        writers: crate::options::Writers::Fenced,
         database: "db".into(),
         system_identifier: 7,
     }
