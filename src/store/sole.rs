@@ -71,17 +71,23 @@ impl Root {
         }
     }
 
+    /// Whether objects are created only under a right.
+    pub(super) fn has_sole_writer(&self) -> bool {
+        self.sole.is_some()
+    }
+
     pub(super) async fn create_alone(
         &self,
         sole: &Sole,
         key: &str,
         bytes: Bytes,
     ) -> Result<Created> {
-        if self.head(key).await?.is_some() {
-            return Ok(Created::Exists);
-        }
+        let is_there = self.head(key).await?.is_some();
         let root = self.url();
         sole.writer.prove(&root).await?;
+        if is_there {
+            return Ok(Created::Exists);
+        }
         let put = self.put_alone(sole, key, bytes.clone());
         let created = match tokio::time::timeout(SOLE_PUT_LIMIT, put).await {
             Ok(created) => created?,

@@ -1,5 +1,6 @@
 //! Scenarios over the manifest, and the small datasets that they share.
 
+mod alone;
 mod ending;
 mod exceptions;
 mod fold;

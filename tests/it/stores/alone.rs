@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{FOLDER, Kind, LIMIT, Store, check_whole, export, slow_table, start_and_commit};
+use super::{
+    FOLDER, Kind, LIMIT, Store, ask, check_whole, dataset_url, export, slow_table, start_and_commit,
+};
 use crate::rig::{Database, Dataset, Root, run, start};
 
 const SOURCE: i32 = 3;
@@ -93,7 +95,7 @@ fn without_its_lock_a_run_stops_before_its_next_append() {
     check_whole(&root);
 }
 
-/// The worst that a lock can do: its session ends while the process stands still before a write.
+/// Its session ends while the process stands still right before a write, and another takes over.
 #[test]
 fn a_zombie_that_lost_its_lock_writes_nothing_more() {
     let database = slow_table("alone_zombie");
