@@ -198,10 +198,10 @@ mod armed {
         match armed.what {
             What::KillAfter => armed.kill(),
             What::StopAfter => armed.stop(),
-            What::LoseReply => {
+            // What failed by itself has no reply that could be lost.
+            What::LoseReply if done.is_ok() => {
                 armed.tell();
-                // What failed by itself has no reply that could be lost.
-                return done.and_then(|_| Err(lost(point)));
+                return Err(lost(point));
             }
             _ => {}
         }

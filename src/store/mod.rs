@@ -6,6 +6,8 @@
 
 mod download;
 mod error;
+mod health;
+mod http;
 pub(crate) mod layout;
 mod log;
 mod open;
@@ -35,6 +37,7 @@ use self::error::store_error;
 use self::sole::Sole;
 use crate::error::{Error, ErrorKind, Result};
 
+pub(crate) use self::health::Health;
 pub(crate) use self::log::{AppendLog, Appended};
 pub(crate) use self::sole::{SOLE_PUT_LIMIT, SoleWriter};
 pub(crate) use self::upload::{PARTS_IN_FLIGHT, Upload};
@@ -58,6 +61,8 @@ pub struct Root {
     is_local: bool,
     /// The store cannot tell who was first: objects are created under a right to be alone.
     sole: Option<Sole>,
+    /// How its store fares, seen by every request.
+    health: Arc<Health>,
 }
 
 /// An object as the store describes it.
@@ -107,6 +112,11 @@ impl Root {
     #[must_use]
     pub fn url(&self) -> String {
         open::show_url(&self.base, &self.prefix, self.is_local)
+    }
+
+    /// How the store fares.
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
     /// Whether the root is on a local disk.
