@@ -333,6 +333,7 @@ impl TableLog {
                 .with_chunk(*chunk)
                 .with_advice("start again: lost chunks are read again"));
         }
+        self.log.check_alone().await?;
         let totals = self.log.dataset().totals();
         self.append(Change::Complete { totals }).await?;
         while let Err(error) = finish(self.log.root(), self.log.dataset()).await {

@@ -115,11 +115,8 @@ fn classify(action: &str, cause: &object_store::Error, text: &str) -> Class {
             "not found",
             "check that nothing else deletes under this root, then start again",
         ),
-        E::NotImplemented { .. } | E::NotSupported { .. } => class(
-            ErrorKind::Unsupported,
-            "the store does not offer this operation",
-            "use a store with conditional writes: S3, GCS, Azure Blob, R2, or a local disk",
-        ),
+        _ if text.contains("status code: 501") => not_offered(),
+        E::NotImplemented { .. } | E::NotSupported { .. } => not_offered(),
         E::InvalidPath { .. } => class(
             ErrorKind::Config,
             "the name cannot be a key",
@@ -132,6 +129,14 @@ fn classify(action: &str, cause: &object_store::Error, text: &str) -> Class {
         ),
         _ => classify_transport(cause, text),
     }
+}
+
+const fn not_offered() -> Class {
+    class(
+        ErrorKind::Unsupported,
+        "the store does not offer this operation",
+        "use a store with conditional writes: S3, GCS, Azure Blob, R2, or a local disk",
+    )
 }
 
 /// Server codes that the store client hides behind a general error.

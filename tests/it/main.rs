@@ -33,6 +33,7 @@ mod rig;
 mod scenario;
 mod sizes;
 mod snapshots;
+mod stores;
 mod time;
 mod traps;
 mod type_readers;
