@@ -7,11 +7,12 @@
 use std::env;
 use std::path::{Component, Path as FsPath, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::client::HttpClient;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -21,6 +22,7 @@ use url::{Position, Url};
 
 use super::error::{config_cause, path_error};
 use super::http::Connector;
+use super::unfinished::{Recorder, UploadsApi, gcs_bucket_url};
 use super::{Health, Root};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -88,6 +90,7 @@ impl Root {
             base: "memory://".into(),
             is_local: false,
             health: Arc::default(),
+            uploads: UploadsApi::None,
         }
     }
 }
@@ -136,6 +139,7 @@ fn open_local(path: &FsPath, shown: &str, store_options: &[(String, String)]) ->
         base: base.to_string_lossy().into(),
         is_local: true,
         health: Arc::default(),
+        uploads: UploadsApi::None,
     })
 }
 
@@ -186,7 +190,7 @@ fn open_cloud(url: &str, parsed: &Url, store_options: &[(String, String)]) -> Re
         ));
     }
     let health = Arc::<Health>::default();
-    let build = |patience: Patience| -> Result<Arc<dyn ObjectStore>> {
+    let build = |patience: Patience| -> Result<(Arc<dyn ObjectStore>, UploadsApi)> {
         let http = Connector(Arc::clone(&health));
         match scheme {
             ObjectStoreScheme::AmazonS3 => open_s3(url, store_options, patience, http),
@@ -195,13 +199,15 @@ fn open_cloud(url: &str, parsed: &Url, store_options: &[(String, String)]) -> Re
             _ => Err(bad_url(url, "its scheme is not supported")),
         }
     };
+    let (store, uploads) = build(Patience::Long)?;
     Ok(Root {
-        store: build(Patience::Long)?,
-        prober: build(Patience::Short)?,
+        store,
+        prober: build(Patience::Short)?.0,
         base: base_url(parsed, &prefix).into(),
         prefix,
         is_local: false,
         health,
+        uploads,
     })
 }
 
@@ -275,7 +281,8 @@ fn open_s3(
     options: &[(String, String)],
     patience: Patience,
     http: Connector,
-) -> Result<Arc<dyn ObjectStore>> {
+) -> Result<(Arc<dyn ObjectStore>, UploadsApi)> {
+    let (http, client) = recorded(http);
     let mut builder = AmazonS3Builder::from_env()
         .with_retry(patience.retry())
         .with_http_connector(http);
@@ -285,7 +292,15 @@ fn open_s3(
     for (key, value) in parse_options::<AmazonS3ConfigKey>(options)? {
         builder = builder.with_config(key, value);
     }
-    finish(builder.with_url(url).build(), url)
+    let unsigned = builder.get_config_value(&AmazonS3ConfigKey::SkipSignature);
+    let store = finish(builder.with_url(url).build(), url)?;
+    let uploads = match last(&client) {
+        Some(client) if unsigned.as_deref() != Some("true") => {
+            UploadsApi::S3(Arc::clone(&store), client)
+        }
+        _ => UploadsApi::Unsigned,
+    };
+    Ok((store, uploads))
 }
 
 fn open_gcs(
@@ -293,7 +308,8 @@ fn open_gcs(
     options: &[(String, String)],
     patience: Patience,
     http: Connector,
-) -> Result<Arc<dyn ObjectStore>> {
+) -> Result<(Arc<dyn ObjectStore>, UploadsApi)> {
+    let (http, client) = recorded(http);
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_retry(patience.retry())
         .with_http_connector(http);
@@ -303,7 +319,48 @@ fn open_gcs(
     for (key, value) in parse_options::<GoogleConfigKey>(options)? {
         builder = builder.with_config(key, value);
     }
-    finish(builder.with_url(url).build(), url)
+    let base = gcs_base_url(&builder);
+    let store = finish(builder.with_url(url).build(), url)?;
+    let bucket = Url::parse(url).ok();
+    let bucket = bucket.as_ref().filter(|url| url.scheme() == "gs");
+    let bucket = bucket.and_then(Url::host_str).unwrap_or_default();
+    let uploads = match (last(&client), gcs_bucket_url(&base, bucket)) {
+        (Some(client), Some(at)) if !bucket.is_empty() => {
+            UploadsApi::Gcs(Arc::clone(&store), client, at)
+        }
+        _ => UploadsApi::Unsigned,
+    };
+    Ok((store, uploads))
+}
+
+/// Where the store's client sends its requests.
+fn gcs_base_url(builder: &GoogleCloudStorageBuilder) -> String {
+    let given = |key: GoogleConfigKey| builder.get_config_value(&key);
+    let in_key = || {
+        let key = given(GoogleConfigKey::ServiceAccountKey);
+        let file = || std::fs::read_to_string(given(GoogleConfigKey::ServiceAccount)?).ok();
+        let key: serde_json::Value = serde_json::from_str(&key.or_else(file)?).ok()?;
+        Some(key.get("gcs_base_url")?.as_str()?.to_owned())
+    };
+    let base = given(GoogleConfigKey::BaseUrl).or_else(in_key);
+    base.unwrap_or_else(|| "https://storage.googleapis.com".to_owned())
+}
+
+/// A connector that remembers, and what it remembers.
+fn recorded(inner: Connector) -> (Recorder, Arc<Mutex<Option<HttpClient>>>) {
+    let client = Arc::<Mutex<Option<HttpClient>>>::default();
+    let recorder = Recorder {
+        inner,
+        client: Arc::clone(&client),
+    };
+    (recorder, client)
+}
+
+fn last(client: &Mutex<Option<HttpClient>>) -> Option<HttpClient> {
+    client
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
 }
 
 fn open_azure(
@@ -311,7 +368,7 @@ fn open_azure(
     options: &[(String, String)],
     patience: Patience,
     http: Connector,
-) -> Result<Arc<dyn ObjectStore>> {
+) -> Result<(Arc<dyn ObjectStore>, UploadsApi)> {
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_retry(patience.retry())
         .with_http_connector(http);
@@ -321,13 +378,11 @@ fn open_azure(
     for (key, value) in parse_options::<AzureConfigKey>(options)? {
         builder = builder.with_config(key, value);
     }
-    finish(builder.with_url(url).build(), url)
+    let store = finish(builder.with_url(url).build(), url)?;
+    Ok((store, UploadsApi::Expiring))
 }
 
-fn finish<S: ObjectStore>(
-    built: object_store::Result<S>,
-    url: &str,
-) -> Result<Arc<dyn ObjectStore>> {
+fn finish<S: ObjectStore>(built: object_store::Result<S>, url: &str) -> Result<Arc<S>> {
     match built {
         Ok(store) => Ok(Arc::new(store)),
         Err(cause) => Err(bad_url(url, "the store's settings do not fit together")
