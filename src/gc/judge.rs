@@ -5,7 +5,7 @@
 //! in use for moments, and counts as left behind after an hour: were one in use even so, its
 //! writer would stop with an error, and nothing would be lost or committed wrongly.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -13,8 +13,8 @@ use chrono::{DateTime, Utc};
 use super::report::{GcKind, GcVerdict, WriterState};
 use crate::manifest::{ChunkEntry, Dataset, State};
 use crate::store::layout::{
-    LEASE, MANIFEST, RUNS_DIR, SUCCESS, is_probe_key, parse_exceptions_key, parse_log_key,
-    parse_object_key,
+    EXCEPTIONS_DIR, LEASE, MANIFEST, OWN_DIR, RUNS_DIR, SUCCESS, folder_of, is_probe_key,
+    parse_exceptions_key, parse_log_key, parse_object_key,
 };
 
 /// Age from which a file that belongs to no epoch counts as left behind.
@@ -34,6 +34,10 @@ pub(super) struct View {
     next_seq: u64,
     /// Files of a complete dataset may stand.
     may_be_complete: bool,
+    /// Its objects lie in folders `name=value`. Without that, such a folder is somebody else's.
+    has_folders: bool,
+    /// Folders below it that are datasets of their own, whatever their objects are called.
+    others: BTreeSet<String>,
 }
 
 /// In what form a thing stands there.
@@ -83,6 +87,8 @@ impl View {
             },
             next_seq: dataset.next_seq,
             may_be_complete: dataset.state == State::Complete || !dataset.runs.is_empty(),
+            has_folders: dataset.config.hive.is_some(),
+            others: BTreeSet::new(),
         }
     }
 
@@ -95,13 +101,27 @@ impl View {
             writer: WriterState::Ended,
             next_seq: 1,
             may_be_complete: false,
+            has_folders: false,
+            others: BTreeSet::new(),
         }
     }
 
-    /// The same, with no epoch dead that was not in an earlier reading.
+    /// The same, with these datasets below it.
+    pub(super) fn beside(self, others: BTreeSet<String>) -> Self {
+        Self { others, ..self }
+    }
+
+    /// The datasets below it.
+    pub(super) fn others(&self) -> &BTreeSet<String> {
+        &self.others
+    }
+
+    /// The same, with no epoch dead that was not in an earlier reading, and the same folders left
+    /// alone.
     pub(super) fn no_deader_than(self, earlier: &Self) -> Self {
         Self {
             dead: self.dead.min(earlier.dead),
+            others: earlier.others.clone(),
             ..self
         }
     }
@@ -118,9 +138,10 @@ impl View {
         modified: Option<DateTime<Utc>>,
         age: Age,
     ) -> Option<Judged> {
-        let rows = parse_object_key(key).map(|(_, epoch)| (GcKind::Object, epoch));
-        let exceptions = || parse_exceptions_key(key).map(|(_, epoch)| (GcKind::Exceptions, epoch));
-        if let Some((kind, epoch)) = rows.or_else(exceptions) {
+        if self.is_of_another(key) {
+            return None;
+        }
+        if let Some((kind, epoch)) = self.parse_data_key(key) {
             let verdict = self.judge_data(form, key, epoch, age.of(modified, Duration::ZERO))?;
             return Some(Judged {
                 kind: form.kind().unwrap_or(kind),
@@ -130,6 +151,7 @@ impl View {
         }
         let (kind, verdict) = match form {
             Form::Folder if self.writer != WriterState::Ended => return None,
+            Form::Folder if !self.has_folders && key != EXCEPTIONS_DIR => return None,
             Form::Folder => (GcKind::Folder, GcVerdict::Garbage),
             Form::Whole => self.judge_own(key, age.of(modified, OWN_AGE))?,
             Form::Staged | Form::Upload => {
@@ -142,6 +164,23 @@ impl View {
             epoch: None,
             verdict,
         })
+    }
+
+    /// Whether a key lies in a dataset below this one, or is that dataset's folder.
+    fn is_of_another(&self, key: &str) -> bool {
+        let mut ends = key.match_indices('/').map(|(at, _)| at);
+        ends.any(|end| self.others.contains(&key[..end])) || self.others.contains(key)
+    }
+
+    /// Kind and epoch of a key that this dataset's writers may have made.
+    fn parse_data_key(&self, key: &str) -> Option<(GcKind, u64)> {
+        match folder_of(key) {
+            Some(EXCEPTIONS_DIR) => {
+                parse_exceptions_key(key).map(|(_, epoch)| (GcKind::Exceptions, epoch))
+            }
+            Some(_) if !self.has_folders => None,
+            _ => parse_object_key(key).map(|(_, epoch)| (GcKind::Object, epoch)),
+        }
     }
 
     /// What belongs to an epoch.
@@ -218,6 +257,13 @@ impl Age {
         let age = modified.and_then(|modified| (self.now - modified).to_std().ok());
         age.is_some_and(|age| age >= least)
     }
+}
+
+/// The folders among these keys that are datasets of their own: they have a folder of pgsluice's.
+pub(super) fn datasets_among<'a>(keys: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let own = format!("/{OWN_DIR}/");
+    let folders = keys.filter_map(|key| Some(key.split_once(&own)?.0.to_owned()));
+    folders.collect()
 }
 
 fn by_age(is_old: bool) -> GcVerdict {

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use chrono::Utc;
 
 use super::GcOptions;
-use super::judge::{Age, Form, Judged, View, has_ended};
-use super::report::{GcItem, GcPlace, GcVerdict, UploadsSeen, chain};
+use super::judge::{Age, Form, Judged, View, datasets_among, has_ended};
+use super::report::{GcItem, GcKind, GcPlace, GcVerdict, UploadsSeen, chain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Dataset, Liveness, ManifestLog, is_alive};
 use crate::options::DEFAULT_LEASE_INTERVAL;
@@ -101,9 +101,13 @@ pub(super) async fn survey_dataset(root: Root, options: &GcOptions) -> Result<Su
         table: Some(dataset.schema.name.to_string()),
         ..Survey::empty(root, options)
     };
-    survey.list_uploads().await;
     let listed = survey.root.list_all().await?;
     let left = survey.root.list_disk_leftovers().await?;
+    // Another dataset in a folder `name=value` has objects that are called as ours would be.
+    let others = datasets_among(listed.iter().map(|found| found.key.as_str()));
+    survey.view = survey.view.beside(others);
+    survey.tell_others();
+    survey.list_uploads().await;
     for found in listed {
         let (key, modified) = (found.key, Some(found.modified));
         survey.take(Handle::Object, key, Some(found.bytes), modified);
@@ -158,6 +162,24 @@ impl Survey {
             uploads: UploadsSeen::NotAsked,
             things: Vec::new(),
         }
+    }
+
+    /// Names the datasets below this one, which are left alone.
+    fn tell_others(&mut self) {
+        let others = self.view.others().iter().map(|folder| Thing {
+            handle: Handle::Folder,
+            item: GcItem {
+                kind: GcKind::Other,
+                verdict: GcVerdict::Foreign,
+                key: format!("{folder}/"),
+                bytes: None,
+                modified: None,
+                epoch: None,
+                upload: None,
+                deleted: false,
+            },
+        });
+        self.things.extend(others);
     }
 
     /// Not being allowed to list uploads hinders nothing else.

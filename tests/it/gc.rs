@@ -17,7 +17,8 @@ const WIDE: &str = "public/wide";
 /// What `abort` ends a process with.
 const SIGABRT: i32 = 6;
 
-/// `wide` makes one object of two parts, `slow` ten chunks that are read row by row.
+/// `wide` makes one object of two parts, `slow` ten chunks that are read row by row, `days` three
+/// folders.
 const TABLES: &str = "
     CREATE TABLE wide (id bigint PRIMARY KEY, note text);
     INSERT INTO wide SELECT i, (SELECT string_agg(md5((i * 6400 + j)::text), '')
@@ -25,7 +26,11 @@ const TABLES: &str = "
     FROM generate_series(1::bigint, 30) i;
     CREATE TABLE slow (id bigint PRIMARY KEY, note text);
     INSERT INTO slow SELECT i, md5(i::text) FROM generate_series(1::bigint, 600) i;
-    ANALYZE wide, slow;";
+    CREATE TABLE days (id bigint PRIMARY KEY, at timestamptz);
+    INSERT INTO days SELECT i, timestamptz '2026-01-01 12:00+00' + i * interval '1 day'
+    FROM generate_series(1, 3) i;
+    CREATE INDEX ON days (at);
+    ANALYZE wide, slow, days;";
 const WIDE_FLAGS: &[&str] = &[
     "--table",
     "wide",
@@ -49,6 +54,16 @@ const SLOW_FLAGS: &[&str] = &[
     "2",
     "--where",
     "pg_sleep(0.004) IS NOT NULL",
+];
+
+const DAYS_FLAGS: &[&str] = &[
+    "--table",
+    "days",
+    "--chunk-by",
+    "time:at:1 day",
+    "--time-zone",
+    "UTC",
+    "--hive",
 ];
 
 fn database(name: &str) -> Database {
@@ -241,10 +256,10 @@ fn killed_runs(
 #[test]
 fn files_of_no_epoch_and_empty_folders_go_from_a_disk() {
     let (database, root) = (database("gc_own"), TempRoot::new());
-    let ended = rig::run(&mut export(&database, &root, WIDE_FLAGS), LIMIT);
+    let ended = rig::run(&mut export(&database, &root, DAYS_FLAGS), LIMIT);
     ended.expect_code(0);
     let before = files(root.path());
-    let wide = root.path().join(WIDE);
+    let days = root.path().join("public/days");
     let probe = format!("_pgsluice/probe-{}", "a1".repeat(16));
     let old = SystemTime::now() - Duration::from_secs(2 * 3600);
     let leave = |path: &Path, age: SystemTime| {
@@ -253,38 +268,62 @@ fn files_of_no_epoch_and_empty_folders_go_from_a_disk() {
         file.set_modified(age).expect("its time is set");
     };
     let garbage = [
-        wide.join("_pgsluice/lease.json#1"),
-        wide.join("_pgsluice/log/00000000000000000001.json#3"),
-        wide.join("_SUCCESS#1"),
-        wide.join("day=2026-11-22/part-00000000-whole-e1.parquet#1"),
+        days.join("_pgsluice/lease.json#1"),
+        days.join("_pgsluice/log/00000000000000000001.json#3"),
+        days.join("_SUCCESS#1"),
+        days.join("day=2026-11-22/part-00000000-whole-e1.parquet#1"),
         root.path().join(&probe),
     ];
     for path in &garbage {
         leave(path, old);
     }
     let kept = [
-        wide.join("_pgsluice/manifest.json#1"),
-        wide.join("notes.txt#1"),
+        days.join("_pgsluice/manifest.json#1"),
+        days.join("notes.txt#1"),
         root.path()
             .join(format!("_pgsluice/probe-{}", "b2".repeat(16))),
     ];
     for path in &kept {
         leave(path, SystemTime::now());
     }
-    fs::create_dir(wide.join("day=2026-11-23")).expect("it is made");
+    fs::create_dir(days.join("day=2026-11-23")).expect("it is made");
     let told = gc(&root, &["--delete"]);
     let folders = with_verdict(&told, "garbage");
     assert_eq!(folders.len(), garbage.len() + 1, "{told:#}");
     assert_eq!(with_verdict(&told, "too_young").len(), 2, "{told:#}");
     assert_eq!(with_verdict(&told, "foreign"), ["staging notes.txt#1"]);
     for folder in ["day=2026-11-22", "day=2026-11-23"] {
-        assert!(!wide.join(folder).exists(), "{folder} is empty");
+        assert!(!days.join(folder).exists(), "{folder} is empty");
     }
     for path in &kept {
         fs::remove_file(path).expect("it was kept");
     }
     assert_eq!(files(root.path()), before);
     verify(&root);
+}
+
+/// Its objects are called as those of the dataset around it would be, which names none of them.
+#[test]
+fn a_dataset_in_a_folder_of_another_is_left_alone() {
+    let database = database("gc_nested");
+    let roots: [Box<dyn Root>; 2] = [Box::new(TempRoot::new()), Box::new(S3Root::new("gc-n"))];
+    for root in roots {
+        let root = &*root;
+        let flat = [WIDE_FLAGS, &["--layout", ""]].concat();
+        rig::run(&mut export(&database, root, &flat), LIMIT).expect_code(0);
+        let mut inner = rig::pgsluice();
+        root.equip(&mut inner)
+            .args(["export", "--from", &database.dsn(), "--layout", ""])
+            .args(["--to", &format!("{}/day=2026-11-22", root.url())])
+            .args(["--table", "slow", "--chunk-by", "none"]);
+        rig::run(&mut inner, LIMIT).expect_code(0);
+        let before = objects(root);
+        let told = gc(root, &["--delete"]);
+        assert_eq!(told["deleted"]["count"], 0, "{told:#}");
+        let foreign = with_verdict(&told, "foreign");
+        assert_eq!(foreign, ["other day=2026-11-22/"]);
+        assert_eq!(objects(root), before);
+    }
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 
 use super::*;
-use crate::gc::judge::{Age, Form, OWN_AGE, View};
+use crate::gc::judge::{Age, Form, OWN_AGE, View, datasets_among};
 use crate::gc::report::{GcKind, GcVerdict};
 use crate::manifest::Dataset;
+use crate::options::Hive;
 use crate::store::layout::{LEASE, MANIFEST, SUCCESS, exceptions_key, log_key, probe_key};
 use crate::store::testing::FaultyStore;
 
@@ -94,7 +95,7 @@ async fn every_form_of_a_dead_epochs_object_is_garbage_and_no_other_epochs() {
     let mut log = open(&root, PlanRequest::New(plan())).await;
     commit(&mut log, 0).await;
     let log = open(&root, PlanRequest::Keep { discard: vec![] }).await;
-    let view = View::of(log.dataset(), true);
+    let view = View::of(&in_folders(log.dataset()), true);
     let judge = |form, key: &str| verdict(&view, form, key, ANY_AGE, ANY_AGE);
     let rolled = |epoch| object_key(&plan().chunks[1], epoch, 2);
     let strange = |epoch| exceptions_key(&plan().chunks[1], epoch);
@@ -116,11 +117,49 @@ async fn every_form_of_a_dead_epochs_object_is_garbage_and_no_other_epochs() {
         "_pgsluice/probe-x",
         "_pgsluice/log/1.json",
         "sub/part-00000001-whole-e1.parquet",
+        "_exceptions/day=1/part-00000001-whole-e1.parquet",
         "manifest.json",
     ] {
         for form in [Form::Whole, Form::Upload, Form::Staged] {
             assert_eq!(judge(form, foreign), Some(Foreign), "{form:?} {foreign}");
         }
+    }
+}
+
+/// The same dataset, with its objects in folders `name=value`.
+fn in_folders(dataset: &Dataset) -> Dataset {
+    let mut dataset = dataset.clone();
+    dataset.config.hive = Some(Hive { name: None });
+    dataset
+}
+
+#[tokio::test]
+async fn folders_of_others_are_foreign_whatever_lies_in_them() {
+    let root = FaultyStore::new().root();
+    let mut log = open(&root, PlanRequest::New(plan())).await;
+    pause(&mut log).await;
+    let theirs = format!("day=2026-11-22/{}", key(1, 1));
+    for form in [Form::Whole, Form::Upload, Form::Staged] {
+        let judge = |view: &View| verdict(view, form, &theirs, ANY_AGE, ANY_AGE);
+        // No object of this dataset lies in such a folder.
+        let plain = View::of(log.dataset(), false);
+        assert_eq!(judge(&plain), Some(GcVerdict::Foreign), "{form:?}");
+        let ours = View::of(&in_folders(log.dataset()), false);
+        assert_eq!(judge(&ours), Some(GcVerdict::Garbage), "{form:?}");
+        // This one is a dataset of its own.
+        let log_of_theirs = format!("day=2026-11-22/{}", log_key(1));
+        let others = datasets_among([log_of_theirs.as_str(), &log_key(1)].into_iter());
+        assert_eq!(others.len(), 1);
+        assert_eq!(judge(&ours.beside(others)), None, "{form:?}");
+    }
+    for (dataset, expected) in [
+        (log.dataset().clone(), None),
+        (in_folders(log.dataset()), Some(GcVerdict::Garbage)),
+    ] {
+        let view = View::of(&dataset, false);
+        let folder = |key| verdict(&view, Form::Folder, key, ANY_AGE, ANY_AGE);
+        assert_eq!(folder("day=2026-11-22"), expected);
+        assert_eq!(folder("_exceptions"), Some(GcVerdict::Garbage));
     }
 }
 

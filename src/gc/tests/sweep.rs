@@ -123,6 +123,27 @@ async fn a_log_that_is_gone_stops_the_sweep() {
     assert!(is_there(&root, 0, 1).await);
 }
 
+/// Its objects are called as those of the outer one would be, and the outer log names none.
+#[tokio::test(start_paused = true)]
+async fn a_dataset_in_a_folder_of_another_keeps_all_it_has() {
+    let root = FaultyStore::new().root();
+    let mut outer = open(&root, PlanRequest::New(plan())).await;
+    commit(&mut outer, 0).await;
+    put(&root, 1, 1).await;
+    pause(&mut outer).await;
+    let below = root.child("day=2026-11-22").unwrap();
+    let mut inner = open(&below, PlanRequest::New(plan())).await;
+    commit(&mut inner, 0).await;
+    put(&below, 1, 1).await;
+    let done = gc(&root, &DELETE).await.unwrap();
+    assert_eq!(of_verdict(&done.places[0], GcVerdict::Garbage), [key(1, 1)]);
+    assert_eq!(
+        of_verdict(&done.places[0], GcVerdict::Foreign),
+        ["day=2026-11-22/"]
+    );
+    assert!(is_there(&below, 0, 1).await && is_there(&below, 1, 1).await);
+}
+
 /// A writer that was paused, taken over or completed cannot commit: what gc stands on.
 #[tokio::test(start_paused = true)]
 async fn no_writer_of_a_dead_epoch_commits() {
