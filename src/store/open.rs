@@ -7,12 +7,11 @@
 use std::env;
 use std::path::{Component, Path as FsPath, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::client::HttpClient;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -22,7 +21,7 @@ use url::{Position, Url};
 
 use super::error::{config_cause, path_error};
 use super::http::Connector;
-use super::unfinished::{Recorder, UploadsApi, gcs_bucket_url};
+use super::unfinished::{UploadsApi, gcs_base_url, gcs_bucket_url, last, recorded};
 use super::{Health, Root};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -331,36 +330,6 @@ fn open_gcs(
         _ => UploadsApi::Unsigned,
     };
     Ok((store, uploads))
-}
-
-/// Where the store's client sends its requests.
-fn gcs_base_url(builder: &GoogleCloudStorageBuilder) -> String {
-    let given = |key: GoogleConfigKey| builder.get_config_value(&key);
-    let in_key = || {
-        let key = given(GoogleConfigKey::ServiceAccountKey);
-        let file = || std::fs::read_to_string(given(GoogleConfigKey::ServiceAccount)?).ok();
-        let key: serde_json::Value = serde_json::from_str(&key.or_else(file)?).ok()?;
-        Some(key.get("gcs_base_url")?.as_str()?.to_owned())
-    };
-    let base = given(GoogleConfigKey::BaseUrl).or_else(in_key);
-    base.unwrap_or_else(|| "https://storage.googleapis.com".to_owned())
-}
-
-/// A connector that remembers, and what it remembers.
-fn recorded(inner: Connector) -> (Recorder, Arc<Mutex<Option<HttpClient>>>) {
-    let client = Arc::<Mutex<Option<HttpClient>>>::default();
-    let recorder = Recorder {
-        inner,
-        client: Arc::clone(&client),
-    };
-    (recorder, client)
-}
-
-fn last(client: &Mutex<Option<HttpClient>>) -> Option<HttpClient> {
-    client
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone()
 }
 
 fn open_azure(

@@ -13,7 +13,9 @@ use http::{Method, StatusCode};
 use object_store::ClientOptions;
 use object_store::aws::AmazonS3;
 use object_store::client::{HttpClient, HttpConnector, HttpRequest, HttpRequestBody};
-use object_store::gcp::{GcpCredential, GoogleCloudStorage};
+use object_store::gcp::{
+    GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey,
+};
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
@@ -71,8 +73,8 @@ pub(crate) enum Uploads {
 /// Remembers the client that a store was built with: its last one, after those of credentials.
 #[derive(Debug)]
 pub(super) struct Recorder {
-    pub(super) inner: Connector,
-    pub(super) client: Arc<Mutex<Option<HttpClient>>>,
+    inner: Connector,
+    client: Arc<Mutex<Option<HttpClient>>>,
 }
 
 impl HttpConnector for Recorder {
@@ -269,6 +271,36 @@ pub(super) fn gcs_bucket_url(base: &str, bucket: &str) -> Option<Url> {
     let mut url = Url::parse(base).ok()?;
     url.path_segments_mut().ok()?.pop_if_empty().push(bucket);
     Some(url)
+}
+
+/// Where the store's client sends its requests.
+pub(super) fn gcs_base_url(builder: &GoogleCloudStorageBuilder) -> String {
+    let given = |key: GoogleConfigKey| builder.get_config_value(&key);
+    let in_key = || {
+        let key = given(GoogleConfigKey::ServiceAccountKey);
+        let file = || std::fs::read_to_string(given(GoogleConfigKey::ServiceAccount)?).ok();
+        let key: serde_json::Value = serde_json::from_str(&key.or_else(file)?).ok()?;
+        Some(key.get("gcs_base_url")?.as_str()?.to_owned())
+    };
+    let base = given(GoogleConfigKey::BaseUrl).or_else(in_key);
+    base.unwrap_or_else(|| "https://storage.googleapis.com".to_owned())
+}
+
+/// A connector that remembers, and what it remembers.
+pub(super) fn recorded(inner: Connector) -> (Recorder, Arc<Mutex<Option<HttpClient>>>) {
+    let client = Arc::<Mutex<Option<HttpClient>>>::default();
+    let recorder = Recorder {
+        inner,
+        client: Arc::clone(&client),
+    };
+    (recorder, client)
+}
+
+pub(super) fn last(client: &Mutex<Option<HttpClient>>) -> Option<HttpClient> {
+    client
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
 }
 
 /// One page of the answer to `GET ?uploads`.
