@@ -326,6 +326,26 @@ fn a_dataset_in_a_folder_of_another_is_left_alone() {
     }
 }
 
+/// What a run deletes before it completes is no wider than what gc does.
+#[test]
+fn a_hive_export_that_is_gone_on_with_leaves_a_dataset_in_a_folder_alone() {
+    let (database, root) = (database("gc_hive"), TempRoot::new());
+    let outer = [DAYS_FLAGS, &["--layout", "", "--workers", "1"]].concat();
+    let paused = [&outer[..], &["--max-chunks", "1"]].concat();
+    rig::run(&mut export(&database, &root, &paused), LIMIT).expect_code(0);
+    let inner = root.path().join("day=2026-11-22");
+    let mut command = rig::pgsluice();
+    command
+        .args(["export", "--from", &database.dsn(), "--layout", ""])
+        .args(["--table", "slow", "--chunk-by", "none", "--to"])
+        .arg(&inner);
+    rig::run(&mut command, LIMIT).expect_code(0);
+    let before = files(&inner);
+    let ended = rig::run(&mut export(&database, &root, &outer), LIMIT).expect_code(0);
+    assert_eq!(ended.json()["state"], "complete", "{ended}");
+    assert_eq!(files(&inner), before);
+}
+
 #[test]
 fn beside_a_running_export_nothing_of_it_is_touched() {
     let rounds = std::env::var("PGSLUICE_GC_ROUNDS").map_or(2, |text| text.parse().unwrap());
