@@ -39,6 +39,7 @@ mod file;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gc;
 mod lsn;
 mod manifest;
 mod mapping;
@@ -60,6 +61,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use export::{
     Cancel, ChunkPlan, ColumnPlan, EndState, Explained, ExportReport, FailedPlan, MemoryCeiling,
     Phase, PlanReport, Progress, Retry, TablePlan, TableProgress, TableReport, export, plan,
+};
+pub use gc::{
+    GcItem, GcKind, GcOptions, GcPlace, GcReport, GcVerdict, UploadsSeen, WriterState, gc,
 };
 pub use lsn::Lsn;
 pub use options::{

@@ -40,6 +40,9 @@ pub(crate) enum Command {
     /// Prove that datasets are whole: every object, entry and row against the manifest
     #[command(after_long_help = help::VERIFY)]
     Verify(VerifyArgs),
+    /// Find what dead writers left behind, and delete it with --delete
+    #[command(after_long_help = help::GC)]
+    Gc(GcArgs),
     /// Show what each PostgreSQL type becomes, and what readers make of it
     #[command(after_long_help = help::TYPES)]
     Types(TypesArgs),
@@ -95,6 +98,26 @@ pub(crate) struct VerifyArgs {
     /// Wait at most this long for the table lock of --against [default: 10s]
     #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
     pub(crate) lock_timeout: Option<String>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Args, Default)]
+pub(crate) struct GcArgs {
+    /// The dataset, or a folder above datasets: a path, file://, s3://, gs:// or az:// [default:
+    /// --to of the environment or the --config file]
+    #[arg(value_name = "URL", value_hint = ValueHint::AnyPath)]
+    pub(crate) url: Option<String>,
+    /// Delete what is garbage, instead of only listing it. Only here: not from the environment or
+    /// the --config file
+    #[arg(long)]
+    pub(crate) delete: bool,
+    /// Leave alone what the store says is younger than this [default: 0s]
+    ///
+    /// Its age is this machine's clock minus the store's time of the object. It only ever makes the
+    /// choice smaller: what is garbage follows from the manifest, and from no clock.
+    #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
+    pub(crate) older_than: Option<String>,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 }

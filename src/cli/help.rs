@@ -24,6 +24,9 @@ Examples:
   pgsluice status s3://lake/shop
   pgsluice verify s3://lake/shop
 
+  # What did runs leave behind that died?
+  pgsluice gc s3://lake/shop
+
   # What does each PostgreSQL type become?
   pgsluice types
 
@@ -121,6 +124,32 @@ Exit codes:
   0 all holds (warnings at most: rows that only --against could not compare), 2 usage or
   configuration, 3 source, 4 storage, 8 something does not hold, is not finished or could not be
   proven, 130 stopped.";
+
+pub(crate) const GC: &str = "\
+What is garbage:
+  Objects, unfinished multipart uploads and staging files of runs that can commit nothing any more:
+  a later run took over, or the run itself paused, failed or completed. Also, after an hour, files
+  with which a store was tried, and, on a local disk, empty folders of such runs.
+What is never touched:
+  Whatever the manifest names; whatever belongs to a run that is at work (kept: in use), or that
+  neither ended nor moves (kept: may still be committed): run the export again to its end, then
+  collect. Whatever pgsluice did not write (kept: foreign).
+  It may run beside exports. docs/gc.md says why nothing that is deleted can be missed.
+
+Examples:
+  # What is there? Nothing is changed
+  pgsluice gc s3://lake/shop
+
+  # Delete what was left more than a day ago
+  pgsluice gc s3://lake/shop --older-than 24h --delete
+
+  # What would go, for a script
+  pgsluice gc ./lake --output json | jq '.places[].items[] | select(.verdict == \"garbage\").key'
+
+Exit codes:
+  0 done, also when garbage was found; 1 internal, 2 usage or configuration, 4 storage, 5 conflict
+  (a manifest log that is lost or damaged: its dataset is left alone, the others are not), 130
+  stopped.";
 
 pub(crate) const TYPES: &str = "\
 Examples:

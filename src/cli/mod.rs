@@ -7,6 +7,7 @@
 mod args;
 pub(crate) mod exit;
 mod export;
+mod gc;
 mod grid;
 mod help;
 mod human;
@@ -108,6 +109,7 @@ async fn dispatch(
         Command::Verify(args) => {
             return verify::run(resolve::verify(&args, layers)?, display, screen).await;
         }
+        Command::Gc(args) => return gc::run(resolve::gc(&args, layers)?, display).await,
         Command::Types(args) => types::run(&args, layers, display)?,
         Command::Completions { shell } => completions(shell)?,
     }
@@ -142,7 +144,7 @@ fn layers<'a>(flags: &DisplayArgs, env: &'a dyn Fn(&str) -> Option<String>) -> R
 
 /// The keys that a settings file may hold: the long flag names that take a value there.
 fn known_keys() -> Vec<String> {
-    let never = ["config", "help", "quiet", "verbose", "version"];
+    let never = ["config", "delete", "help", "quiet", "verbose", "version"];
     let mut keys: Vec<String> = std::iter::once(&Cli::command())
         .chain(Cli::command().get_subcommands())
         .flat_map(clap::Command::get_arguments)

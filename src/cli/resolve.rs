@@ -3,6 +3,7 @@
 //! Owns the parsing of values, once, wherever they stood, and what can be refused before any I/O.
 //! Limits and defaults are the library's.
 
+mod gc;
 mod pace;
 mod selection;
 mod verify;
@@ -20,6 +21,7 @@ use super::layers::{Layers, Origin, Setting, config};
 use super::secrets;
 use super::types::Format;
 
+pub(crate) use self::gc::{GcJob, gc};
 pub(crate) use self::verify::{VerifyJob, verify};
 
 /// What `export` and `plan` work on. Not `Debug`: it may hold secrets.

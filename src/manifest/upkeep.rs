@@ -3,7 +3,7 @@
 //! Owns the comparison of the manifest with the store. LIST serves to save requests; nothing is
 //! deleted or given up for what a listing alone does not show.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -13,7 +13,9 @@ use crate::chunk::ChunkId;
 use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::OnUnrepresentable;
-use crate::store::layout::{EXCEPTIONS_DIR, parse_exceptions_key, parse_object_key};
+use crate::store::layout::{
+    EXCEPTIONS_DIR, folder_of, log_key, parse_exceptions_key, parse_object_key,
+};
 use crate::store::{ObjectInfo, Root};
 
 /// Requests running at once.
@@ -55,6 +57,7 @@ impl ManifestLog {
         }
         let list = list_objects(self.root(), dataset);
         let orphans = find_orphans(dataset, step(CrashPoint::ListOrphans, list).await?);
+        let orphans = leave_others(self.root(), orphans).await?;
         if !step(CrashPoint::FenceOrphans, self.fence().check()).await? {
             return Ok(Orphans::Fenced);
         }
@@ -77,6 +80,22 @@ fn find_orphans(dataset: &Dataset, listed: Vec<ObjectInfo>) -> Vec<ObjectInfo> {
         is_ours && !named.contains(object.key.as_str())
     };
     listed.into_iter().filter(is_orphan).collect()
+}
+
+/// Without those in a folder that is a dataset of its own: its objects are called as ours would
+/// be in a hive layout.
+async fn leave_others(root: &Root, orphans: Vec<ObjectInfo>) -> Result<Vec<ObjectInfo>> {
+    let folders = orphans.iter().filter_map(|orphan| folder_of(&orphan.key));
+    let folders: BTreeSet<String> = folders.map(str::to_owned).collect();
+    let mut others = BTreeSet::new();
+    for folder in folders {
+        if root.child(&folder)?.head(&log_key(1)).await?.is_some() {
+            others.insert(folder);
+        }
+    }
+    let is_ours = |key: &str| folder_of(key).is_none_or(|folder| !others.contains(folder));
+    let orphans = orphans.into_iter();
+    Ok(orphans.filter(|orphan| is_ours(&orphan.key)).collect())
 }
 
 /// What lies in the root and, where the options make any, in the folders of a hive layout and of

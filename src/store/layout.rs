@@ -31,6 +31,29 @@ pub(crate) fn log_key(seq: u64) -> String {
     format!("{LOG_DIR}/{seq:020}.json")
 }
 
+/// The number of a key that [`log_key`] made; `None` for any other name.
+#[must_use]
+pub(crate) fn parse_log_key(key: &str) -> Option<u64> {
+    let name = key.strip_prefix(LOG_DIR)?.strip_prefix('/')?;
+    let seq = name.strip_suffix(".json")?.parse().ok()?;
+    (log_key(seq) == key).then_some(seq)
+}
+
+/// The key of a file with which a store is tried; `token` is [`random_token`](super::random_token)'s.
+#[must_use]
+pub(crate) fn probe_key(token: &str) -> String {
+    format!("{OWN_DIR}/probe-{token}")
+}
+
+/// Whether a key is one that [`probe_key`] made.
+#[must_use]
+pub(crate) fn is_probe_key(key: &str) -> bool {
+    let name = key.strip_prefix(OWN_DIR);
+    let token = name.and_then(|name| name.strip_prefix("/probe-"));
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    token.is_some_and(|token| token.len() == 32 && token.bytes().all(is_hex))
+}
+
 /// One safe, visible path component for any name, and a different one for a different name.
 ///
 /// ASCII letters, digits, `_`, `-` and `.` stand as they are; every other byte of the UTF-8 form

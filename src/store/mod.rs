@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod http;
 pub(crate) mod layout;
+mod leftovers;
 mod log;
 mod open;
 mod probe;
@@ -19,6 +20,7 @@ mod suite;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 mod upload;
 mod walk;
 
@@ -35,11 +37,14 @@ use sha2::{Digest, Sha256};
 
 use self::error::store_error;
 use self::sole::Sole;
+use self::unfinished::UploadsApi;
 use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use self::health::Health;
+pub(crate) use self::leftovers::StagedFile;
 pub(crate) use self::log::{AppendLog, Appended};
 pub(crate) use self::sole::{SOLE_PUT_LIMIT, SoleWriter};
+pub(crate) use self::unfinished::{UnfinishedUpload, Uploads};
 pub(crate) use self::upload::{PARTS_IN_FLIGHT, Upload};
 
 /// Deletions running at once.
@@ -63,6 +68,8 @@ pub struct Root {
     sole: Option<Sole>,
     /// How its store fares, seen by every request.
     health: Arc<Health>,
+    /// The way to its unfinished multipart uploads.
+    uploads: UploadsApi,
 }
 
 /// An object as the store describes it.

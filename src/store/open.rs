@@ -21,6 +21,7 @@ use url::{Position, Url};
 
 use super::error::{config_cause, path_error};
 use super::http::Connector;
+use super::unfinished::{UploadsApi, gcs_base_url, gcs_bucket_url, last, recorded};
 use super::{Health, Root};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -89,6 +90,7 @@ impl Root {
             is_local: false,
             sole: None,
             health: Arc::default(),
+            uploads: UploadsApi::None,
         }
     }
 }
@@ -138,6 +140,7 @@ fn open_local(path: &FsPath, shown: &str, store_options: &[(String, String)]) ->
         is_local: true,
         sole: None,
         health: Arc::default(),
+        uploads: UploadsApi::None,
     })
 }
 
@@ -188,7 +191,7 @@ fn open_cloud(url: &str, parsed: &Url, store_options: &[(String, String)]) -> Re
         ));
     }
     let health = Arc::<Health>::default();
-    let build = |patience: Patience| -> Result<Arc<dyn ObjectStore>> {
+    let build = |patience: Patience| -> Result<(Arc<dyn ObjectStore>, UploadsApi)> {
         let http = Connector(Arc::clone(&health));
         match scheme {
             ObjectStoreScheme::AmazonS3 => open_s3(url, store_options, patience, http),
@@ -197,14 +200,16 @@ fn open_cloud(url: &str, parsed: &Url, store_options: &[(String, String)]) -> Re
             _ => Err(bad_url(url, "its scheme is not supported")),
         }
     };
+    let (store, uploads) = build(Patience::Long)?;
     Ok(Root {
-        store: build(Patience::Long)?,
-        prober: build(Patience::Short)?,
+        store,
+        prober: build(Patience::Short)?.0,
         base: base_url(parsed, &prefix).into(),
         prefix,
         is_local: false,
         sole: None,
         health,
+        uploads,
     })
 }
 
@@ -278,7 +283,8 @@ fn open_s3(
     options: &[(String, String)],
     patience: Patience,
     http: Connector,
-) -> Result<Arc<dyn ObjectStore>> {
+) -> Result<(Arc<dyn ObjectStore>, UploadsApi)> {
+    let (http, client) = recorded(http);
     let mut builder = AmazonS3Builder::from_env()
         .with_retry(patience.retry())
         .with_http_connector(http);
@@ -288,7 +294,15 @@ fn open_s3(
     for (key, value) in parse_options::<AmazonS3ConfigKey>(options)? {
         builder = builder.with_config(key, value);
     }
-    finish(builder.with_url(url).build(), url)
+    let unsigned = builder.get_config_value(&AmazonS3ConfigKey::SkipSignature);
+    let store = finish(builder.with_url(url).build(), url)?;
+    let uploads = match last(&client) {
+        Some(client) if unsigned.as_deref() != Some("true") => {
+            UploadsApi::S3(Arc::clone(&store), client)
+        }
+        _ => UploadsApi::Unsigned,
+    };
+    Ok((store, uploads))
 }
 
 fn open_gcs(
@@ -296,7 +310,8 @@ fn open_gcs(
     options: &[(String, String)],
     patience: Patience,
     http: Connector,
-) -> Result<Arc<dyn ObjectStore>> {
+) -> Result<(Arc<dyn ObjectStore>, UploadsApi)> {
+    let (http, client) = recorded(http);
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_retry(patience.retry())
         .with_http_connector(http);
@@ -306,7 +321,18 @@ fn open_gcs(
     for (key, value) in parse_options::<GoogleConfigKey>(options)? {
         builder = builder.with_config(key, value);
     }
-    finish(builder.with_url(url).build(), url)
+    let base = gcs_base_url(&builder);
+    let store = finish(builder.with_url(url).build(), url)?;
+    let bucket = Url::parse(url).ok();
+    let bucket = bucket.as_ref().filter(|url| url.scheme() == "gs");
+    let bucket = bucket.and_then(Url::host_str).unwrap_or_default();
+    let uploads = match (last(&client), gcs_bucket_url(&base, bucket)) {
+        (Some(client), Some(at)) if !bucket.is_empty() => {
+            UploadsApi::Gcs(Arc::clone(&store), client, at)
+        }
+        _ => UploadsApi::Unsigned,
+    };
+    Ok((store, uploads))
 }
 
 fn open_azure(
@@ -314,7 +340,7 @@ fn open_azure(
     options: &[(String, String)],
     patience: Patience,
     http: Connector,
-) -> Result<Arc<dyn ObjectStore>> {
+) -> Result<(Arc<dyn ObjectStore>, UploadsApi)> {
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_retry(patience.retry())
         .with_http_connector(http);
@@ -324,13 +350,11 @@ fn open_azure(
     for (key, value) in parse_options::<AzureConfigKey>(options)? {
         builder = builder.with_config(key, value);
     }
-    finish(builder.with_url(url).build(), url)
+    let store = finish(builder.with_url(url).build(), url)?;
+    Ok((store, UploadsApi::Expiring))
 }
 
-fn finish<S: ObjectStore>(
-    built: object_store::Result<S>,
-    url: &str,
-) -> Result<Arc<dyn ObjectStore>> {
+fn finish<S: ObjectStore>(built: object_store::Result<S>, url: &str) -> Result<Arc<S>> {
     match built {
         Ok(store) => Ok(Arc::new(store)),
         Err(cause) => Err(bad_url(url, "the store's settings do not fit together")

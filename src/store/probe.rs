@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::layout::OWN_DIR;
+use super::layout::{OWN_DIR, probe_key};
 use super::{Created, Root, random_token};
 use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
@@ -53,7 +53,7 @@ impl Root {
             store: self.prober.clone(),
             ..self.clone()
         };
-        let key = format!("{OWN_DIR}/probe-{}", random_token());
+        let key = probe_key(&random_token());
         let honours = match prober.check_create(&key).await {
             Ok(honours) => honours,
             Err(error) => {

@@ -29,7 +29,16 @@ impl Root {
     ///
     /// The store's, classified; [`ErrorKind::Config`] when there are more than 10,000 folders.
     pub(crate) async fn datasets_below(&self) -> Result<Vec<Self>> {
-        let mut datasets = Vec::new();
+        Ok(self.places_below().await?.datasets)
+    }
+
+    /// The same, and the folders above datasets in which runs left files of their own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Root::datasets_below`].
+    pub(crate) async fn places_below(&self) -> Result<Places> {
+        let mut places = Places::default();
         let mut level = vec![self.clone()];
         let mut seen = 0;
         for depth in 0..=MAX_DEPTH {
@@ -45,12 +54,14 @@ impl Root {
             let found: Vec<_> = looks.buffered(CONCURRENCY).try_collect().await?;
             level = Vec::new();
             for look in found {
-                datasets.extend(look.dataset);
+                places.datasets.extend(look.dataset);
+                places.run_folders.extend(look.run_folder);
                 level.extend(look.folders);
             }
         }
-        datasets.sort_by(|a, b| a.prefix.cmp(&b.prefix));
-        Ok(datasets)
+        places.datasets.sort_by(|a, b| a.prefix.cmp(&b.prefix));
+        places.run_folders.sort_by(|a, b| a.prefix.cmp(&b.prefix));
+        Ok(places)
     }
 
     /// Every object at any depth below this root that readers of a folder would take in: none of
@@ -83,6 +94,7 @@ impl Root {
         if self.head(&log_key(1)).await?.is_some() {
             return Ok(Look {
                 dataset: Some(self),
+                run_folder: None,
                 folders: Vec::new(),
             });
         }
@@ -93,6 +105,8 @@ impl Root {
             .into_iter()
             .any(|name| parse_object_key(name).is_some());
         let is_lost = is_lost || self.is_lost_in_folders(&listed.common_prefixes).await?;
+        let has_own = listed.common_prefixes.iter().any(is_own_dir);
+        let run_folder = (has_own && !is_lost).then(|| self.clone());
         let folders = listed.common_prefixes.into_iter();
         let folders = folders.filter(|folder| !is_lost || !is_hive_folder(folder));
         let folders = folders
@@ -104,6 +118,7 @@ impl Root {
             .collect();
         Ok(Look {
             dataset: is_lost.then_some(self),
+            run_folder,
             folders,
         })
     }
@@ -137,7 +152,21 @@ fn is_hive_folder(folder: &Path) -> bool {
     folder.filename().is_some_and(|name| name.contains('='))
 }
 
+fn is_own_dir(folder: &Path) -> bool {
+    folder.filename() == Some(OWN_DIR)
+}
+
+/// What lies at and below a URL.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// The roots of datasets.
+    pub(crate) datasets: Vec<Root>,
+    /// Folders that are no dataset's and have a folder of pgsluice's own.
+    pub(crate) run_folders: Vec<Root>,
+}
+
 struct Look {
     dataset: Option<Root>,
+    run_folder: Option<Root>,
     folders: Vec<Root>,
 }

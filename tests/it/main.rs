@@ -13,6 +13,7 @@ mod corpus;
 mod crash;
 mod database;
 mod exceptions;
+mod gc;
 mod guarantees;
 mod incremental;
 mod kill;
