@@ -365,8 +365,12 @@ impl Fence {
     }
 
     async fn withdraw_success(&self) -> Result<()> {
-        if !self.check().await? || self.root.head(SUCCESS).await?.is_none() {
+        if !self.check().await? {
             return Ok(());
+        }
+        if self.root.head(SUCCESS).await?.is_none() {
+            // A run that died may have withdrawn it, and not seen to it that this lasts.
+            return self.root.confirm_deleted(SUCCESS).await;
         }
         let delete = self.root.delete(SUCCESS);
         let deleted = step(CrashPoint::WithdrawSuccess, delete).await;

@@ -4,6 +4,7 @@
 //! nothing of manifests or PostgreSQL. Keys are relative to the root, made by [`layout`], and
 //! stand in the store exactly as given.
 
+mod deletion;
 mod download;
 mod error;
 mod health;
@@ -325,16 +326,35 @@ impl Root {
                 .iter()
                 .map(|key| self.path(key))
                 .collect::<Result<Vec<_>>>()?;
-            let paths = stream::iter(paths.into_iter().map(Ok)).boxed();
-            let mut deleted = self.store.delete_stream(paths);
+            let stream = stream::iter(paths.clone().into_iter().map(Ok)).boxed();
+            let mut deleted = self.store.delete_stream(stream);
             while let Some(outcome) = deleted.next().await {
                 match outcome {
                     Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
                     Err(cause) => return Err(self.failed("delete", &keys[0], &cause)),
                 }
             }
+            self.sync_deletions(&keys[0], &paths).await?;
         }
         Ok(())
+    }
+
+    /// Makes a deletion last that another run began and may not have synced: on a local disk what
+    /// is gone from memory alone can come back.
+    ///
+    /// # Errors
+    ///
+    /// The disk's, classified.
+    pub(crate) async fn confirm_deleted(&self, key: &str) -> Result<()> {
+        self.sync_deletions(key, &[self.path(key)?]).await
+    }
+
+    async fn sync_deletions(&self, first_key: &str, paths: &[Path]) -> Result<()> {
+        if !self.is_local {
+            return Ok(());
+        }
+        let synced = deletion::sync_deletions(&self.base, paths).await;
+        synced.map_err(|cause| self.failed("delete", first_key, &cause))
     }
 
     /// An object to be written in parts; nothing is visible before [`Upload::complete`].
