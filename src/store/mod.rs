@@ -7,6 +7,7 @@
 mod download;
 mod error;
 pub(crate) mod layout;
+mod local;
 mod log;
 mod open;
 mod probe;

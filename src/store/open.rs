@@ -21,6 +21,7 @@ use url::{Position, Url};
 
 use super::Root;
 use super::error::{config_cause, path_error};
+use super::local::DurableFolders;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How often one request is repeated after a 5xx, 429 or broken connection.
@@ -126,7 +127,7 @@ fn open_local(path: &FsPath, shown: &str, store_options: &[(String, String)]) ->
         .with_fsync(true)
         // A hive folder whose last object is deleted would stay behind, empty.
         .with_automatic_cleanup(true);
-    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    let store: Arc<dyn ObjectStore> = Arc::new(DurableFolders::over(store, base.clone()));
     Ok(Root {
         prober: Arc::clone(&store),
         store,
