@@ -227,7 +227,8 @@ fn classify_io(cause: &io::Error) -> Class {
         K::PermissionDenied => class(
             ErrorKind::Config,
             "permission denied",
-            "let this user read and write the folder, or choose another",
+            "let this user read and write the folder (the umask must leave its own rights), or choose \
+             another",
         ),
         K::ReadOnlyFilesystem => class(
             ErrorKind::Config,

@@ -61,7 +61,7 @@ fn told(manifest: &Value, draw: &Draw) -> &'static str {
         .collect();
     match snapshots.len() {
         0 | 1 => "snapshot",
-        _ if draw.may_start_over() => panic!("chunks of {snapshots:?} in one plan"),
+        _ if draw.never_mixes() => panic!("chunks of {snapshots:?} in one plan"),
         _ => "mixed",
     }
 }

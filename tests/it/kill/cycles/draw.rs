@@ -70,10 +70,16 @@ impl Draw {
         }
     }
 
-    /// Whether chunks that are committed may be given up after a kill.
+    /// Whether chunks that are committed may be given up after a kill: folders of times too, when
+    /// rows that came since would have none.
     pub(super) fn may_start_over(&self) -> bool {
-        let loses_snapshot = self.kind == Kind::Ctid || self.require_consistent;
-        loses_snapshot && !self.kept_snapshot
+        let in_folders = self.options.iter().any(|option| option == "--hive");
+        !self.kept_snapshot && (self.never_mixes() || in_folders)
+    }
+
+    /// Whether one dataset holds rows of one snapshot only.
+    pub(super) fn never_mixes(&self) -> bool {
+        self.kind == Kind::Ctid || self.require_consistent || self.kept_snapshot
     }
 
     pub(super) fn flags(&self, dsn: &str, snapshot: Option<&str>) -> Vec<String> {
