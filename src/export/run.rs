@@ -197,7 +197,8 @@ impl Run {
 
     /// Runs until every table that was read to its end is closed and all workers have ended.
     async fn drive(&mut self, cancel: &CancellationToken) {
-        let mut check = tokio::time::interval(KEEPER_CHECK_INTERVAL);
+        let mut check =
+            tokio::time::interval(KEEPER_CHECK_INTERVAL.min(self.work.options.source_timeout));
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut clock = tokio::time::interval(CLOCK_INTERVAL);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -233,6 +234,10 @@ impl Run {
                     self.work.abandon.cancel();
                 },
                 Some(event) = self.events.recv() => self.happened(event, cancel).await,
+                Some(error) = pacer.patience.over(), if !stopping => {
+                    self.fail(error);
+                    self.work.abandon.cancel();
+                }
                 _ = clock.tick(), if !stopping => pacer.check_clock(),
                 _ = check.tick(), if self.failure.is_none() => self.check_keeper(cancel).await,
                 // The committer stopped early; `end` asks it why.

@@ -173,9 +173,11 @@ impl Connection {
     /// Reads a chunk and hands it to the committer; `false` when that has stopped.
     async fn land(&mut self, job: Job, run: &TableRun, requests: &mpsc::Sender<Request>) -> bool {
         self.abandon = run.abandon.clone();
-        let (entry, retries) = match self.read_with_retries(job).await {
-            Ok(read) => read,
+        let mut retries = Vec::new();
+        let entry = match self.read_with_retries(job, &mut retries).await {
+            Ok(entry) => entry,
             Err(error) => {
+                run.retried(retries);
                 // It may stand in the middle of a transaction, or of a COPY.
                 self.session = None;
                 // Whoever stopped it knows why.

@@ -385,11 +385,9 @@ async fn connect_pair(source: &ConnectOptions, purpose: &str) -> Result<(Session
     let second = source.connect_raw(purpose).await?;
     let before = first.backend_pid().await?;
     let what = "the connection could not be checked";
-    let begin = second.client.batch_execute("BEGIN").await;
-    begin.map_err(|error| crate::pg::error::source_error(what, error))?;
+    second.execute(what, "BEGIN").await?;
     let is_shared = second.backend_pid().await? == before || first.backend_pid().await? != before;
-    let end = second.client.batch_execute("ROLLBACK").await;
-    end.map_err(|error| crate::pg::error::source_error(what, error))?;
+    second.execute(what, "ROLLBACK").await?;
     if is_shared {
         return Err(pooled());
     }

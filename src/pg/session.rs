@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::CancelHandle;
 use crate::pg::copy_stream::CopyStream;
 use crate::pg::error::{is_snapshot_gone, source_error};
+use crate::pg::silence::Silence;
 use crate::pg::sql::{copy_statement, from_clause, quote_literal, quote_table};
 use crate::snapshot::Snapshot;
 use crate::table::RelationKind;
@@ -43,6 +44,7 @@ pub(crate) struct ServerIdentity {
 pub(crate) struct Session {
     client: Arc<Client>,
     cancel: CancelHandle,
+    silence: Silence,
     identity: ServerIdentity,
     backend_pid: i32,
     database: String,
@@ -69,10 +71,16 @@ impl ServerIdentity {
 }
 
 impl Session {
-    pub(super) fn new(client: Arc<Client>, cancel: CancelHandle, facts: SessionFacts) -> Self {
+    pub(super) fn new(
+        client: Arc<Client>,
+        cancel: CancelHandle,
+        silence: Silence,
+        facts: SessionFacts,
+    ) -> Self {
         Self {
             client,
             cancel,
+            silence,
             identity: facts.identity,
             backend_pid: facts.backend_pid,
             database: facts.database,
@@ -304,6 +312,7 @@ impl Session {
             frames,
             Arc::clone(&self.client),
             &self.cancel,
+            self.silence.clone(),
         ))
     }
 
@@ -410,7 +419,8 @@ impl Session {
                 .with_retryable(true));
         }
         let mut guard = self.cancel.guard();
-        let outcome = statement.await;
+        // Given up, it is cancelled as if nobody waited for it.
+        let outcome = self.silence.answered(what, statement).await?;
         guard.finish();
         outcome.map_err(|error| source_error(what, error))
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+use object_store::prefix::PrefixStore;
 
 use super::{assert_honest, assert_verified, assert_whole, export, small_table};
 use crate::rig::{Root, Running, pgsluice, run, start};
@@ -107,8 +108,9 @@ impl Root for SmallDisk {
     }
 
     fn store(&self) -> Arc<dyn ObjectStore> {
-        std::fs::create_dir_all(self.data()).expect("a folder");
-        Arc::new(LocalFileSystem::new_with_prefix(self.data()).expect("the folder exists"))
+        // The folder may not be there: there was no space for it.
+        let disk = LocalFileSystem::new_with_prefix(self.outside()).expect("the disk is there");
+        Arc::new(PrefixStore::new(disk, "data"))
     }
 }
 

@@ -47,12 +47,13 @@ const TABLE: &str = "
     ANALYZE events;";
 
 /// One transaction of the writers: of the old rows every tenth is updated, and every tenth goes
-/// and comes; rows are added above, and the oldest of those go.
+/// and comes, at its old time; rows are added above, and the oldest of those go.
 const WRITES: &str = "
     \\set id 10 * random(1, 400)
     UPDATE events SET amount = amount + 1, note = md5(note) WHERE id = :id;
     DELETE FROM events WHERE id = :id - 5;
-    INSERT INTO events SELECT 10 * i - 5, 1, 'again', 2, '2024-01-02', '2024-01-02'
+    INSERT INTO events SELECT 10 * i - 5, 1, 'again', 2,
+        timestamptz '2024-01-01 00:00:00+00' + (10 * i - 5) * interval '1 minute', '2024-01-02'
         FROM (SELECT 1 + (random() * 399)::bigint AS i) AS drawn ON CONFLICT DO NOTHING;
     INSERT INTO events SELECT max(id) + 1 + (random() * 3)::bigint, 0, 'new', 1,
         timestamptz '2024-01-04' + random() * interval '1 day', '2024-01-01'
