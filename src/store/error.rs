@@ -63,9 +63,14 @@ pub(super) fn path_error(path: &str, cause: &io::Error) -> Error {
         .with_source(StoreCause(scrub(&cause.to_string())))
 }
 
-/// A store's words about a wrong configuration, scrubbed.
+/// A store's words about a wrong configuration, scrubbed. What it quotes are values of settings.
 pub(super) fn config_cause(cause: &object_store::Error) -> impl StdError + Send + Sync + 'static {
-    StoreCause(scrub(&chain_text(cause)))
+    let text = chain_text(cause);
+    let unquoted = text.split('"').enumerate().map(|(at, part)| match at % 2 {
+        0 => part,
+        _ => REDACTED,
+    });
+    StoreCause(scrub(&unquoted.collect::<Vec<_>>().join("\"")))
 }
 
 struct Class {

@@ -54,18 +54,21 @@ impl Draw {
             1 if tables.len() == 1 => Odd::Text,
             _ => Odd::Exceptions,
         };
+        let kept_snapshot = !incremental && rng.random_bool(0.4);
+        // Of several tables, one that is complete would refuse another snapshot for the rest.
+        let may_refuse = !incremental && (kept_snapshot || tables.len() == 1);
         Self {
             kind,
             odd,
             on_disk: rng.random_bool(0.5),
-            kept_snapshot: !incremental && rng.random_bool(0.4),
+            kept_snapshot,
             tables,
             runs: if incremental {
                 rng.random_range(2..4)
             } else {
                 1
             },
-            require_consistent: !incremental && rng.random_bool(0.1),
+            require_consistent: may_refuse && rng.random_bool(0.2),
             options: options(rng, kind),
         }
     }
