@@ -286,6 +286,9 @@ fn open_s3(
     for (key, value) in parse_options::<AmazonS3ConfigKey>(options)? {
         builder = builder.with_config(key, value);
     }
+    for key in [AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::S3Endpoint] {
+        check_endpoint(builder.get_config_value(&key), "AWS_ENDPOINT_URL")?;
+    }
     finish(builder.with_url(url).build(), url)
 }
 
@@ -304,6 +307,8 @@ fn open_gcs(
     for (key, value) in parse_options::<GoogleConfigKey>(options)? {
         builder = builder.with_config(key, value);
     }
+    let endpoint = builder.get_config_value(&GoogleConfigKey::BaseUrl);
+    check_endpoint(endpoint, "GOOGLE_BASE_URL")?;
     finish(builder.with_url(url).build(), url)
 }
 
@@ -322,7 +327,28 @@ fn open_azure(
     for (key, value) in parse_options::<AzureConfigKey>(options)? {
         builder = builder.with_config(key, value);
     }
+    let endpoint = builder.get_config_value(&AzureConfigKey::Endpoint);
+    check_endpoint(endpoint, "AZURE_STORAGE_ENDPOINT")?;
     finish(builder.with_url(url).build(), url)
+}
+
+/// The store client panics over some endpoints that are no URL, and would log credentials in one.
+fn check_endpoint(endpoint: Option<String>, name: &str) -> Result<()> {
+    let Some(endpoint) = endpoint else {
+        return Ok(());
+    };
+    let is_plain = |url: &Url| {
+        let is_http = matches!(url.scheme(), "http" | "https");
+        is_http && url.has_host() && url.username().is_empty() && url.password().is_none()
+    };
+    match Url::parse(&endpoint) {
+        Ok(url) if is_plain(&url) => Ok(()),
+        _ => Err(Error::new(
+            ErrorKind::Config,
+            format!("the store's endpoint, {name} or the store option, is no plain http(s) URL"),
+        )
+        .with_advice("expected https://host:port, without credentials")),
+    }
 }
 
 fn finish<S: ObjectStore>(
@@ -429,6 +455,14 @@ mod tests {
             let error = Root::open(url, &options).unwrap_err();
             assert!(error.to_string().contains("regoin"), "{error}");
             assert!(!format!("{error:?}").contains("CANARY"), "{error:?}");
+        }
+        for endpoint in ["not a url", "http://u:CANARY@h", "ftp://CANARY", "CANARY:1"] {
+            let options = [("endpoint".to_owned(), endpoint.to_owned())];
+            for url in ["s3://b", "az://c"] {
+                let error = Root::open(url, &options).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Config, "{url} at {endpoint}");
+                assert!(!format!("{error:?}").contains("CANARY"), "{error:?}");
+            }
         }
         for url in ["", "ftp://x/y", "https://example.com/x", "file://host/x"] {
             assert_eq!(
