@@ -158,7 +158,7 @@ fn a_full_disk_is_told_at_every_fill_level_and_with_space_the_same_command_goes_
     assert!(enough >= 8, "{enough} pages");
     let all = std::env::var("PGSLUICE_TEST_DISK_FAULTS").is_ok_and(|which| which == "all");
     // The last pages are those of the log's end, the manifest and the marker.
-    let wanted = |free: &u64| all || free % 2 == 0 || enough - free < 4;
+    let wanted = |free: &u64| all || free.is_multiple_of(2) || enough - free < 4;
     let mut failed = 0;
     for free in (0..enough).filter(wanted) {
         let disk = SmallDisk::new();

@@ -130,7 +130,6 @@ fn settings_that_are_wrong() {
     let secrets = [secret.clone()];
     let folder = tempfile::tempdir().unwrap();
     let dsn = format!("postgresql://u:{secret}@127.0.0.1:1/db");
-    let to = folder.path().display().to_string();
     let files = [
         format!("from = \"{dsn}\ntable = 't'\n"),
         format!("frm = \"{dsn}\"\n"),
@@ -152,6 +151,15 @@ fn settings_that_are_wrong() {
             command
         });
     }
+}
+
+#[test]
+fn command_lines_that_are_wrong() {
+    let secret = canary();
+    let secrets = [secret.clone()];
+    let folder = tempfile::tempdir().unwrap();
+    let dsn = format!("postgresql://u:{secret}@127.0.0.1:1/db");
+    let to = folder.path().display().to_string();
     let lines: [&[&str]; 8] = [
         &["--form", &dsn],
         &[
@@ -189,6 +197,13 @@ fn settings_that_are_wrong() {
             },
         );
     }
+}
+
+#[test]
+fn urls_that_hold_secrets() {
+    let secret = canary();
+    let secrets = [secret.clone()];
+    let dsn = format!("postgresql://u:{secret}@127.0.0.1:1/db");
     for url in [
         format!("s3://key:{secret}@bucket/x"),
         format!("https://a.blob.core.windows.net/c/x?sv=1&sig={secret}"),
@@ -278,40 +293,16 @@ fn stores_that_repeat_what_they_were_sent() {
         let address = echo::start(status, form);
         let http = format!("http://{address}");
         let azure = format!("{http}/account");
-        let stores: [(&str, Vec<(&str, &str)>); 4] = [
-            (
-                "s3://bucket/x",
-                vec![
-                    ("AWS_ACCESS_KEY_ID", "key"),
-                    ("AWS_SECRET_ACCESS_KEY", &secret),
-                    ("AWS_SESSION_TOKEN", &token),
-                    ("AWS_ENDPOINT_URL", &http),
-                    ("AWS_ALLOW_HTTP", "true"),
-                ],
-            ),
-            (
-                "az://container/x",
-                vec![
-                    ("AZURE_STORAGE_ACCOUNT_NAME", "account"),
-                    ("AZURE_STORAGE_SAS_KEY", &sas),
-                    ("AZURE_STORAGE_ENDPOINT", &azure),
-                    ("AZURE_ALLOW_HTTP", "true"),
-                ],
-            ),
-            (
-                "az://container/x",
-                vec![
-                    ("AZURE_STORAGE_ACCOUNT_NAME", "account"),
-                    ("AZURE_STORAGE_ACCOUNT_KEY", &account_key),
-                    ("AZURE_STORAGE_ENDPOINT", &azure),
-                    ("AZURE_ALLOW_HTTP", "true"),
-                ],
-            ),
-            (
-                "gs://bucket/x",
-                vec![("GOOGLE_SERVICE_ACCOUNT_KEY", &service_account)],
-            ),
-        ];
+        let set = Set {
+            http: &http,
+            azure: &azure,
+            secret: &secret,
+            token: &token,
+            account_key: &account_key,
+            sas: &sas,
+            service_account: &service_account,
+        };
+        let stores = set.stores();
         for (url, env) in stores {
             for verb in ["export", "status"] {
                 hides(
@@ -347,4 +338,55 @@ fn an_argument_with_a_password_is_warned_of() {
     let outcome = rig::run(&mut export(&dsn, &root.url()), LIMIT).expect_code(3);
     assert!(outcome.stderr.contains("PGPASSWORD"), "{outcome}");
     super::assert_hidden("stderr", outcome.stderr.as_bytes(), &[secret]);
+}
+
+/// What the stores of one test are reached by.
+struct Set<'a> {
+    http: &'a str,
+    azure: &'a str,
+    secret: &'a str,
+    token: &'a str,
+    account_key: &'a str,
+    sas: &'a str,
+    service_account: &'a str,
+}
+
+impl<'a> Set<'a> {
+    /// A URL and the environment, of each kind of store and of credentials.
+    fn stores(&self) -> [(&'static str, Vec<(&'static str, &'a str)>); 4] {
+        [
+            (
+                "s3://bucket/x",
+                vec![
+                    ("AWS_ACCESS_KEY_ID", "key"),
+                    ("AWS_SECRET_ACCESS_KEY", self.secret),
+                    ("AWS_SESSION_TOKEN", self.token),
+                    ("AWS_ENDPOINT_URL", self.http),
+                    ("AWS_ALLOW_HTTP", "true"),
+                ],
+            ),
+            (
+                "az://container/x",
+                vec![
+                    ("AZURE_STORAGE_ACCOUNT_NAME", "account"),
+                    ("AZURE_STORAGE_SAS_KEY", self.sas),
+                    ("AZURE_STORAGE_ENDPOINT", self.azure),
+                    ("AZURE_ALLOW_HTTP", "true"),
+                ],
+            ),
+            (
+                "az://container/x",
+                vec![
+                    ("AZURE_STORAGE_ACCOUNT_NAME", "account"),
+                    ("AZURE_STORAGE_ACCOUNT_KEY", self.account_key),
+                    ("AZURE_STORAGE_ENDPOINT", self.azure),
+                    ("AZURE_ALLOW_HTTP", "true"),
+                ],
+            ),
+            (
+                "gs://bucket/x",
+                vec![("GOOGLE_SERVICE_ACCOUNT_KEY", self.service_account)],
+            ),
+        ]
+    }
 }
