@@ -17,6 +17,9 @@ use super::screen::Screen;
 /// The variable that holds a filter such as `pgsluice=debug,object_store=info`.
 const VARIABLE: &str = "PGSLUICE_LOG";
 
+/// Whatever is asked for: its finer lines quote the user part of URLs, of proxies for one.
+const QUIET: &str = "hyper_util=error";
+
 /// Starts the log.
 ///
 /// # Errors
@@ -46,11 +49,15 @@ fn filter(verbosity: i16, variable: Option<String>) -> Result<EnvFilter> {
         (1, _) => "warn,pgsluice=debug".to_owned(),
         _ => "warn,pgsluice=trace".to_owned(),
     };
-    EnvFilter::try_new(directives).map_err(|error| {
+    let filter = EnvFilter::try_new(directives).map_err(|error| {
         Error::new(ErrorKind::Config, format!("{VARIABLE}: not a log filter"))
             .with_source(error)
             .with_advice("expected a level or target=level pairs, such as pgsluice=debug")
-    })
+    })?;
+    let quiet = QUIET.parse().map_err(|error| {
+        Error::new(ErrorKind::Internal, "a fixed log filter is none").with_source(error)
+    })?;
+    Ok(filter.add_directive(quiet))
 }
 
 /// UTC to the second: enough to read, and to match with the server's log.
@@ -76,10 +83,13 @@ mod tests {
             parts.sort();
             parts.join(",")
         };
-        assert_eq!(shown(0, None), "pgsluice=info,warn");
-        assert_eq!(shown(0, Some("pgsluice=trace")), "pgsluice=trace");
-        assert_eq!(shown(1, Some("pgsluice=trace")), "pgsluice=debug,warn");
-        assert_eq!(shown(-2, None), "error");
+        assert_eq!(shown(0, None), "hyper_util=error,pgsluice=info,warn");
+        let traced = "hyper_util=error,pgsluice=trace";
+        assert_eq!(shown(0, Some("pgsluice=trace")), traced);
+        assert_eq!(shown(0, Some("hyper_util=trace,pgsluice=trace")), traced);
+        let verbose = "hyper_util=error,pgsluice=debug,warn";
+        assert_eq!(shown(1, Some("pgsluice=trace")), verbose);
+        assert_eq!(shown(-2, None), "error,hyper_util=error");
         assert!(filter(0, Some("pgsluice=loud=er".to_owned())).is_err());
     }
 }

@@ -115,7 +115,6 @@ fn request(plan: PlanRequest) -> OpenRequest {
             lsn: None,
             timeline: 1,
             system_identifier: 7,
-            writers: crate::options::Writers::Fenced,
             server_started_at: DateTime::UNIX_EPOCH,
             in_recovery: false,
             joined: false,

@@ -63,9 +63,14 @@ pub(super) fn path_error(path: &str, cause: &io::Error) -> Error {
         .with_source(StoreCause(scrub(&cause.to_string())))
 }
 
-/// A store's words about a wrong configuration, scrubbed.
+/// A store's words about a wrong configuration, scrubbed. What it quotes are values of settings.
 pub(super) fn config_cause(cause: &object_store::Error) -> impl StdError + Send + Sync + 'static {
-    StoreCause(scrub(&chain_text(cause)))
+    let text = chain_text(cause);
+    let unquoted = text.split('"').enumerate().map(|(at, part)| match at % 2 {
+        0 => part,
+        _ => REDACTED,
+    });
+    StoreCause(scrub(&unquoted.collect::<Vec<_>>().join("\"")))
 }
 
 struct Class {
@@ -292,7 +297,8 @@ fn classify_io(cause: &io::Error) -> Class {
         K::PermissionDenied => class(
             ErrorKind::Config,
             "permission denied",
-            "let this user read and write the folder, or choose another",
+            "let this user read and write the folder (the umask must leave its own rights), or choose \
+             another",
         ),
         K::ReadOnlyFilesystem => class(
             ErrorKind::Config,
@@ -352,17 +358,17 @@ fn chain_text(cause: &object_store::Error) -> String {
 pub(super) fn scrub(text: &str) -> String {
     let text = reduce_reply(text);
     let mut clean = String::with_capacity(text.len());
-    let mut after_bearer = false;
+    let mut hidden_next: usize = 0;
     for word in text.split_whitespace() {
         if !clean.is_empty() {
             clean.push(' ');
         }
-        clean.push_str(&if after_bearer {
+        clean.push_str(&if hidden_next > 0 {
             REDACTED.to_owned()
         } else {
             scrub_word(word)
         });
-        after_bearer = word.to_ascii_lowercase().ends_with("bearer");
+        hidden_next = values_after(word).max(hidden_next.saturating_sub(1));
     }
     match clean.char_indices().nth(MAX_CAUSE_CHARS) {
         Some((end, _)) => format!("{}...", &clean[..end]),
@@ -388,6 +394,31 @@ fn reduce_reply(text: &str) -> String {
     )
 }
 
+/// How many of the next words are the value of this one: a server may repeat headers and JSON.
+fn values_after(word: &str) -> usize {
+    let name = word.to_ascii_lowercase();
+    let is_name = name.ends_with([':', '=']);
+    match () {
+        () if is_name && name.contains("authorization") => 2,
+        () if is_name && names_secret(&name) => 1,
+        () if name.trim_matches('"').ends_with("bearer") => 1,
+        () => 0,
+    }
+}
+
+fn names_secret(lower: &str) -> bool {
+    let secrets = [
+        "sig=",
+        "signature",
+        "credential",
+        "token",
+        "secret",
+        "password",
+        "accountkey",
+    ];
+    secrets.iter().any(|name| lower.contains(name))
+}
+
 fn scrub_word(word: &str) -> String {
     let mut word = word.to_owned();
     if let Some((scheme, rest)) = word.clone().split_once("://") {
@@ -402,16 +433,7 @@ fn scrub_word(word: &str) -> String {
         word = format!("{before}?...");
     }
     let lower = word.to_ascii_lowercase();
-    let secrets = [
-        "sig=",
-        "signature",
-        "credential",
-        "token",
-        "secret",
-        "password",
-        "accountkey",
-    ];
-    let is_secret = secrets.iter().any(|name| lower.contains(name)) && word.contains(['=', ':']);
+    let is_secret = names_secret(&lower) && word.contains(['=', ':']);
     if is_secret && !word.contains("://") {
         REDACTED.to_owned()
     } else {
@@ -441,7 +463,8 @@ mod tests {
         );
         let clean = scrub(
             "AccountKey=CANARY; x-amz-security-token:CANARY {\"secret\":\"CANARY\"} \
-             Authorization: Bearer CANARY",
+             Authorization: Bearer CANARY x-amz-security-token: CANARY \
+             \"sessionToken\": \"CANARY\", authorization: SharedKey CANARY",
         );
         assert!(!clean.contains("CANARY"), "{clean}");
         assert!(scrub(&"x ".repeat(5_000)).len() < 700);

@@ -6,11 +6,13 @@
 
 mod deletion;
 mod download;
+mod endpoint;
 mod error;
 mod health;
 mod http;
 pub(crate) mod layout;
 mod leftovers;
+mod local;
 mod log;
 mod open;
 mod probe;

@@ -19,9 +19,11 @@ use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, ObjectStoreSchem
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::{Position, Url};
 
+use super::endpoint::check_endpoint;
 use super::error::{config_cause, path_error};
 use super::http::Connector;
-use super::unfinished::{UploadsApi, gcs_base_url, gcs_bucket_url, last, recorded};
+use super::local::DurableFolders;
+use super::unfinished::{UploadsApi, gcs_base_url, last, recorded};
 use super::{Health, Root};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -131,7 +133,7 @@ fn open_local(path: &FsPath, shown: &str, store_options: &[(String, String)]) ->
         .with_fsync(true)
         // A hive folder whose last object is deleted would stay behind, empty.
         .with_automatic_cleanup(true);
-    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    let store: Arc<dyn ObjectStore> = Arc::new(DurableFolders::over(store, base.clone()));
     Ok(Root {
         prober: Arc::clone(&store),
         store,
@@ -294,6 +296,9 @@ fn open_s3(
     for (key, value) in parse_options::<AmazonS3ConfigKey>(options)? {
         builder = builder.with_config(key, value);
     }
+    for key in [AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::S3Endpoint] {
+        check_endpoint(builder.get_config_value(&key), "AWS_ENDPOINT_URL")?;
+    }
     let unsigned = builder.get_config_value(&AmazonS3ConfigKey::SkipSignature);
     let store = finish(builder.with_url(url).build(), url)?;
     let uploads = match last(&client) {
@@ -321,17 +326,11 @@ fn open_gcs(
     for (key, value) in parse_options::<GoogleConfigKey>(options)? {
         builder = builder.with_config(key, value);
     }
+    let endpoint = builder.get_config_value(&GoogleConfigKey::BaseUrl);
+    check_endpoint(endpoint, "GOOGLE_BASE_URL")?;
     let base = gcs_base_url(&builder);
     let store = finish(builder.with_url(url).build(), url)?;
-    let bucket = Url::parse(url).ok();
-    let bucket = bucket.as_ref().filter(|url| url.scheme() == "gs");
-    let bucket = bucket.and_then(Url::host_str).unwrap_or_default();
-    let uploads = match (last(&client), gcs_bucket_url(&base, bucket)) {
-        (Some(client), Some(at)) if !bucket.is_empty() => {
-            UploadsApi::Gcs(Arc::clone(&store), client, at)
-        }
-        _ => UploadsApi::Unsigned,
-    };
+    let uploads = UploadsApi::of_gcs(&store, last(&client), &base, url);
     Ok((store, uploads))
 }
 
@@ -350,6 +349,8 @@ fn open_azure(
     for (key, value) in parse_options::<AzureConfigKey>(options)? {
         builder = builder.with_config(key, value);
     }
+    let endpoint = builder.get_config_value(&AzureConfigKey::Endpoint);
+    check_endpoint(endpoint, "AZURE_STORAGE_ENDPOINT")?;
     let store = finish(builder.with_url(url).build(), url)?;
     Ok((store, UploadsApi::Expiring))
 }
@@ -455,6 +456,14 @@ mod tests {
             let error = Root::open(url, &options).unwrap_err();
             assert!(error.to_string().contains("regoin"), "{error}");
             assert!(!format!("{error:?}").contains("CANARY"), "{error:?}");
+        }
+        for endpoint in ["not a url", "http://u:CANARY@h", "ftp://CANARY", "CANARY:1"] {
+            let options = [("endpoint".to_owned(), endpoint.to_owned())];
+            for url in ["s3://b", "az://c"] {
+                let error = Root::open(url, &options).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Config, "{url} at {endpoint}");
+                assert!(!format!("{error:?}").contains("CANARY"), "{error:?}");
+            }
         }
         for url in ["", "ftp://x/y", "https://example.com/x", "file://host/x"] {
             assert_eq!(

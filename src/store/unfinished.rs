@@ -50,6 +50,26 @@ pub(super) enum UploadsApi {
     Gcs(Arc<GoogleCloudStorage>, HttpClient, Url),
 }
 
+impl UploadsApi {
+    /// Of the bucket that `url` names, at the base URL of the store's client.
+    pub(super) fn of_gcs(
+        store: &Arc<GoogleCloudStorage>,
+        client: Option<HttpClient>,
+        base: &str,
+        url: &str,
+    ) -> Self {
+        let parsed = Url::parse(url).ok();
+        let parsed = parsed.as_ref().filter(|url| url.scheme() == "gs");
+        let bucket = parsed.and_then(Url::host_str).unwrap_or_default();
+        match (client, gcs_bucket_url(base, bucket)) {
+            (Some(client), Some(at)) if !bucket.is_empty() => {
+                Self::Gcs(Arc::clone(store), client, at)
+            }
+            _ => Self::Unsigned,
+        }
+    }
+}
+
 /// A multipart upload that was begun and has not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnfinishedUpload {
@@ -267,7 +287,7 @@ impl Root {
 }
 
 /// The bucket's URL in the XML API of Google Cloud Storage.
-pub(super) fn gcs_bucket_url(base: &str, bucket: &str) -> Option<Url> {
+fn gcs_bucket_url(base: &str, bucket: &str) -> Option<Url> {
     let mut url = Url::parse(base).ok()?;
     url.path_segments_mut().ok()?.pop_if_empty().push(bucket);
     Some(url)

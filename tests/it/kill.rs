@@ -4,6 +4,7 @@
 //! from a seed that is printed; `PGSLUICE_TEST_SEED` repeats them. What must hold: no row lost,
 //! none doubled, nothing that was committed read again, and the consistency told as it is.
 
+mod cycles;
 mod fingerprint;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 const ROWS: u64 = 200_000;
 const CHUNK_ROWS: u64 = 5_000;
 const FOLDER: &str = "public/events";
+/// Transactions of the writers, a second.
+const WRITER_RATE: u32 = 100;
 
 /// The table: every tenth row is written to while it is exported, and rows are added above.
 const TABLE: &str = "
@@ -70,7 +73,7 @@ fn killed_with_key_chunks_on_s3_it_goes_on_under_new_snapshots() {
 #[test]
 fn killed_with_ctid_chunks_it_starts_over_under_a_new_epoch() {
     let bench = Bench::new("kill_ctid", &["--chunk-by", "ctid"]);
-    let writer = bench.database.write_in_background(WRITES, 2, 100);
+    let writer = bench.database.write_in_background(WRITES, 2, WRITER_RATE);
     bench.kill_until_done(6, &|| Box::new(TempRoot::new()), |root, report| {
         let dataset = Dataset::new(root, FOLDER);
         assert_eq!(report["consistency"], "snapshot");
@@ -94,7 +97,7 @@ fn under_a_kept_snapshot(name: &str, kills: usize, new_root: &dyn Fn() -> Box<dy
     holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     let snapshot = holder.query_one_text("SELECT pg_export_snapshot()");
     bench.args.extend(["--snapshot".to_owned(), snapshot]);
-    let writer = bench.database.write_in_background(WRITES, 2, 100);
+    let writer = bench.database.write_in_background(WRITES, 2, WRITER_RATE);
 
     bench.kill_until_done(kills, new_root, |root, report| {
         assert_eq!(report["consistency"], "snapshot");
@@ -110,7 +113,7 @@ fn under_a_kept_snapshot(name: &str, kills: usize, new_root: &dyn Fn() -> Box<dy
 /// there once, in the state that its chunk's snapshot shows.
 fn under_new_snapshots(name: &str, kills: usize, new_root: &dyn Fn() -> Box<dyn Root>) {
     let bench = Bench::new(name, &["--chunk-by", "key:id"]);
-    let writer = bench.database.write_in_background(WRITES, 2, 100);
+    let writer = bench.database.write_in_background(WRITES, 2, WRITER_RATE);
     let mut mixed = 0;
     bench.kill_until_done(kills, new_root, |root, report| {
         let manifest = Dataset::new(root, FOLDER).manifest();

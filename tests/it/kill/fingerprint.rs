@@ -18,18 +18,30 @@ pub(super) struct Fingerprint {
 impl Fingerprint {
     /// Of the rows of `events` that meet a condition, as the session sees them.
     pub(super) fn in_postgres(session: &Session, condition: &str) -> Self {
+        Self::of_table(session, "events", condition)
+    }
+
+    /// Of another table with the same columns.
+    pub(super) fn of_table(session: &Session, table: &str, condition: &str) -> Self {
         let row = session.query_text(&format!(
             "SELECT count(*), coalesce(sum(('x' || substr(encode(sha256(convert_to(
                  concat_ws('|', id, kind, coalesce(note, '~'), amount,
                      (extract(epoch FROM at) * 1000000)::bigint),
                  'UTF8')), 'hex'), 1, 15))::bit(60)::bigint), 0)
-             FROM events WHERE {condition}"
+             FROM {table} WHERE {condition}"
         ));
         let number = |i: usize| row[0][i].as_deref().expect("an aggregate has a value");
         Self {
             rows: number(0).parse().expect("a count"),
             sum: number(1).parse().expect("a sum"),
         }
+    }
+}
+
+impl Fingerprint {
+    /// How many rows it is of.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
     }
 }
 
