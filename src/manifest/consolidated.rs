@@ -16,6 +16,8 @@ use super::model::{ChunkEntry, Dataset, State, VERSION};
 use super::runs::RunSummary;
 use crate::chunk::{ChunkId, PlannedRelation, Totals};
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(test)]
+use crate::sabotage::{self, Sabotage};
 use crate::snapshot::{Consistency, Snapshot};
 use crate::store::layout::{MANIFEST, SUCCESS};
 use crate::store::{AppendLog, Root, Upload, hex};
@@ -89,6 +91,10 @@ pub(crate) async fn finish(root: &Root, dataset: &Dataset) -> Result<()> {
         let Some(late) = write_files(root, newer.as_ref().unwrap_or(dataset)).await? else {
             return Ok(());
         };
+        #[cfg(test)]
+        if sabotage::is(Sabotage::LateEndStays) {
+            return Ok(());
+        }
         if root.get(SUCCESS).await? == Some(late) {
             root.delete(SUCCESS).await?;
         }
@@ -127,6 +133,11 @@ async fn write_files(root: &Root, dataset: &Dataset) -> Result<Option<Bytes>> {
     if is_over().await? {
         upload.abort().await;
         return Ok(None);
+    }
+    #[cfg(test)]
+    if sabotage::is(Sabotage::SuccessBeforeManifest) {
+        let early = success_bytes(dataset, manifest_sha256.clone())?;
+        root.put(SUCCESS, early).await?;
     }
     upload.complete().await?;
     let success = success_bytes(dataset, manifest_sha256)?;

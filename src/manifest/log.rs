@@ -20,6 +20,8 @@ use super::request::{OpenRequest, open_entry, segments_of};
 use super::seal::EntryHeader;
 use crate::chunk::Chunk;
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(test)]
+use crate::sabotage::{self, Sabotage};
 use crate::store::layout::SUCCESS;
 use crate::store::{AppendLog, Appended as LogAppended, Root, random_token};
 
@@ -117,6 +119,19 @@ impl ManifestLog {
         let first = segments.next();
         let runs = dataset.as_ref().map_or(0, |dataset| dataset.runs.len());
         let token = random_token();
+        #[cfg(test)]
+        if let Some(found) = &dataset {
+            if sabotage::is(Sabotage::OrphansBeforeFence) {
+                super::upkeep::delete_unfenced(root, found).await?;
+            }
+            let is_kept = matches!(request.plan, super::PlanRequest::Keep { .. });
+            if sabotage::is(Sabotage::TakeOverWithoutEpoch)
+                && found.state == State::Running
+                && is_kept
+            {
+                return Self::opened(root, log, found.clone(), segments).await;
+            }
+        }
         for _ in 0..MAX_OPEN_TRIES {
             let first = first.as_deref().unwrap_or_default();
             let entry = open_entry(dataset.as_ref(), &request, first, segments.total, &token);
@@ -217,6 +232,10 @@ impl ManifestLog {
     /// The store's, classified; [`ErrorKind::Internal`] for a change that must not follow.
     pub(crate) async fn append(&mut self, change: Change) -> Result<Appended> {
         let mut change = change;
+        #[cfg(test)]
+        if sabotage::is(Sabotage::UnknownIsFailure) {
+            self.in_doubt = None;
+        }
         if self.is_unbegun && matches!(change, Change::Commit { .. } | Change::Complete { .. }) {
             // Once more: one that finished the run before late may have put it back, and died. If
             // it is fenced, the append finds so too.
@@ -341,6 +360,10 @@ impl Fence {
     }
 
     async fn withdraw_success(&self) -> Result<()> {
+        #[cfg(test)]
+        if sabotage::is(Sabotage::SuccessStays) {
+            return Ok(());
+        }
         if !self.check().await? || self.root.head(SUCCESS).await?.is_none() {
             return Ok(());
         }
@@ -374,6 +397,10 @@ impl Fence {
     ///
     /// The store's, classified: it is then unknown.
     pub(crate) async fn check(&self) -> Result<bool> {
+        #[cfg(test)]
+        if sabotage::is(Sabotage::FenceUnchecked) {
+            return Ok(true);
+        }
         while !self.state.is_fenced.load(Ordering::Acquire) {
             let seq = self.state.newest.load(Ordering::Acquire) + 1;
             let Some(bytes) = self.log.read(seq).await? else {

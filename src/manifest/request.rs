@@ -75,9 +75,18 @@ impl Iterator for Segments {
     type Item = Vec<Chunk>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let segment: Vec<Chunk> = self.chunks.by_ref().take(MAX_PLAN_CHUNKS).collect();
+        let segment: Vec<Chunk> = self.chunks.by_ref().take(segment_chunks()).collect();
         (!segment.is_empty()).then_some(segment)
     }
+}
+
+/// Chunks of one plan entry.
+fn segment_chunks() -> usize {
+    #[cfg(test)]
+    let most = MAX_PLAN_CHUNKS.min(crate::sabotage::plan_segment());
+    #[cfg(not(test))]
+    let most = MAX_PLAN_CHUNKS;
+    most
 }
 
 /// The entry that opens the epoch behind a dataset; `first` is the plan's first segment.

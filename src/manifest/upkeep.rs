@@ -12,6 +12,8 @@ use super::model::{ChunkEntry, Dataset, ObjectEntry};
 use crate::chunk::ChunkId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::OnUnrepresentable;
+#[cfg(test)]
+use crate::sabotage::{self, Sabotage};
 use crate::store::layout::{EXCEPTIONS_DIR, parse_exceptions_key, parse_object_key};
 use crate::store::{ObjectInfo, Root};
 
@@ -53,6 +55,11 @@ impl ManifestLog {
             ));
         }
         let orphans = find_orphans(dataset, list_objects(self.root(), dataset).await?);
+        #[cfg(test)]
+        let orphans = match sabotage::is(Sabotage::OrphansStay) {
+            true => Vec::new(),
+            false => orphans,
+        };
         if !self.fence().check().await? {
             return Ok(Orphans::Fenced);
         }
@@ -64,6 +71,14 @@ impl ManifestLog {
             bytes,
         })
     }
+}
+
+/// What no taker may do.
+#[cfg(test)]
+pub(super) async fn delete_unfenced(root: &Root, dataset: &Dataset) -> Result<()> {
+    let orphans = find_orphans(dataset, list_objects(root, dataset).await?);
+    let keys: Vec<String> = orphans.into_iter().map(|orphan| orphan.key).collect();
+    root.delete_all(&keys).await
 }
 
 fn find_orphans(dataset: &Dataset, listed: Vec<ObjectInfo>) -> Vec<ObjectInfo> {

@@ -122,11 +122,6 @@ impl SeededFaults {
         }
     }
 
-    /// Requests so far.
-    pub(crate) fn calls(&self) -> u32 {
-        self.calls.load(Ordering::Relaxed)
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
