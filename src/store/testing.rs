@@ -19,7 +19,7 @@ use object_store::path::Path;
 
 pub(crate) use self::fault_store::FaultStore;
 pub(crate) use self::script::{FaultyStore, Stalling};
-pub(crate) use self::seeded::{Doom, Rng, SeededFaults, Weather};
+pub(crate) use self::seeded::{At, Doom, Rng, SeededFaults, Weather};
 
 /// What is asked of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

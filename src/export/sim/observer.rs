@@ -95,10 +95,9 @@ impl Observer {
         let mut seen = self.lock();
         match decision {
             Decision::Start { .. } => seen.coverage.starts += 1,
-            Decision::Continue { discard, mixed, .. } => {
+            Decision::Continue { mixed, .. } => {
                 seen.coverage.resumes += 1;
                 seen.coverage.mixed += u64::from(*mixed);
-                seen.coverage.discards += u64::from(!discard.is_empty());
             }
             Decision::Extend { .. } => seen.coverage.extends += 1,
             Decision::Complete => {}

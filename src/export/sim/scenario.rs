@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::source::TableShape;
-use crate::store::testing::{Doom, Rng, Weather};
+use crate::store::layout::{LEASE, MANIFEST, SUCCESS};
+use crate::store::testing::{At, Doom, Rng, Weather};
 
 /// One course of events, before it happens.
 #[derive(Debug, Clone)]
@@ -124,19 +125,24 @@ impl Member {
     }
 }
 
-/// Most requests of a run are its first reads of the log: what comes behind them is drawn more
-/// often than it would be by chance.
+/// Most requests of a run are reads: its few changes are drawn more often than it would be by
+/// chance.
 fn dooms(rng: &mut Rng) -> Vec<Doom> {
     let mut dooms = Vec::new();
     for _ in 0..rng.below(3) {
-        let at = match rng.below(4) {
-            0 => rng.within(1, 40),
-            1 => rng.within(30, 60),
-            2 => rng.within(35, 100),
-            _ => rng.within(35, 200),
+        let at = match rng.below(6) {
+            0 => At::Request(rng.within(1, 20) as u32),
+            1 => At::Request(rng.within(5, 50) as u32),
+            2 => At::Request(rng.within(10, 150) as u32),
+            3 => At::Change("part-", rng.within(1, 6) as u32),
+            4 => At::Change("/log/", rng.within(1, 6) as u32),
+            _ => {
+                let key = [SUCCESS, MANIFEST, LEASE][rng.below(3) as usize];
+                At::Change(key, rng.within(1, 2) as u32)
+            }
         };
         dooms.push(Doom {
-            at: u32::try_from(at).unwrap(),
+            at,
             after: rng.chance(500),
             lasts: rng.chance(600).then(|| match rng.below(3) {
                 0 => rng.millis(100, 1_500),

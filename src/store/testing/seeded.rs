@@ -77,11 +77,19 @@ impl Weather {
     };
 }
 
+/// Which request of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    /// The n-th, from 1.
+    Request(u32),
+    /// The n-th, from 1, that changes an object whose key has this in it.
+    Change(&'static str, u32),
+}
+
 /// What becomes of a process at one of its requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Doom {
-    /// At which request, from 1.
-    pub(crate) at: u32,
+    pub(crate) at: At,
     /// After the request took effect, before its reply.
     pub(crate) after: bool,
     /// It stands still for so long, with all its requests; `None`: it dies.
@@ -126,9 +134,28 @@ impl SeededFaults {
         self.state.lock().unwrap()
     }
 
+    /// Finds out what this request meets, on its way there and on its way back.
+    fn count(&self, call: &Call) -> u32 {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_change = matches!(call.op, Op::Put | Op::Create | Op::Complete | Op::Delete);
+        let mut state = self.lock();
+        for doom in &mut state.dooms {
+            if let At::Change(what, nth) = &mut doom.at
+                && is_change
+                && call.key.as_ref().contains(*what)
+            {
+                *nth -= 1;
+                if *nth == 0 {
+                    doom.at = At::Request(number);
+                }
+            }
+        }
+        number
+    }
+
     fn meet_doom(&self, number: u32, after: bool) {
         let mut state = self.lock();
-        let is_met = |doom: &Doom| doom.at == number && doom.after == after;
+        let is_met = |doom: &Doom| doom.at == At::Request(number) && doom.after == after;
         let Some(doom) = state.dooms.iter().copied().find(is_met) else {
             return;
         };
@@ -191,7 +218,7 @@ impl Faults for SeededFaults {
             if self.dead.is_cancelled() {
                 std::future::pending::<()>().await;
             }
-            let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+            let number = self.count(call);
             self.meet_doom(number, false);
             if self.dead.is_cancelled() {
                 std::future::pending::<()>().await;

@@ -51,7 +51,6 @@ coverage! {
     failures,
     /// A `_SUCCESS` or a manifest that came behind a later run.
     late_files,
-    discards,
 }
 
 impl Coverage {
