@@ -35,8 +35,6 @@ pub(crate) enum Sabotage {
     SuccessStays,
     /// A taker goes on in the epoch that it finds.
     TakeOverWithoutEpoch,
-    /// Whoever finishes a run too late leaves what it wrote.
-    LateEndStays,
 }
 
 thread_local! {
