@@ -10,7 +10,6 @@ macro_rules! crash_points {
     ($($(#[doc = $doc:literal])+ $point:ident = $name:literal on $side:ident,)+) => {
         /// A step of a run.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[cfg_attr(not(feature = "failpoints"), expect(dead_code, reason = "named for tests"))]
         pub(crate) enum CrashPoint {
             $($(#[doc = $doc])+ $point,)+
         }
@@ -36,20 +35,87 @@ macro_rules! crash_points {
 }
 
 crash_points! {
-    /// The keeper locks the tables.
-    LockTables = "lock-tables" on Source,
+    /// The probe of the store writes its file, if there is none.
+    Probe = "probe" on Store,
+    /// The probe takes its file away.
+    ProbeDelete = "probe-delete" on Store,
+    /// A connection to the server: the keeper's, the locker's, a worker's.
+    Connect = "connect" on Source,
+    /// The locker locks a table.
+    LockTable = "lock-table" on Source,
     /// The keeper exports its snapshot.
     TakeSnapshot = "take-snapshot" on Source,
-    /// The first entry of a dataset's log, or the one that takes it over.
+    /// The log of a dataset is read.
+    LoadLog = "load-log" on Store,
+    /// The record of a run over several tables is begun.
+    RecordBegin = "record-begin" on Store,
+    /// The entry that opens an epoch: of a new dataset, of one that is taken over or gone on with,
+    /// of a further run.
     OpenEntry = "open-entry" on Store,
     /// A further piece of a long plan.
     PlanEntry = "plan-entry" on Store,
     /// A renewal of the lease.
     Lease = "lease" on Store,
-    /// An object becomes visible.
+    /// The `_SUCCESS` of the runs before is taken away.
+    WithdrawSuccess = "withdraw-success" on Store,
+    /// A worker joins the snapshot.
+    JoinSnapshot = "join-snapshot" on Source,
+    /// A worker locks what a chunk reads.
+    LockChunk = "lock-chunk" on Source,
+    /// A COPY is begun.
+    CopyBegin = "copy-begin" on Source,
+    /// One frame of a COPY comes in.
+    CopyFrame = "copy-frame" on Source,
+    /// The trailer of a COPY was read; the server's word that it ended is awaited.
+    CopyEnd = "copy-end" on Source,
+    /// The transaction of a chunk's reading ends.
+    ReadCommit = "read-commit" on Source,
+    /// An upload in parts is begun.
+    BeginUpload = "begin-upload" on Store,
+    /// A part is uploaded.
+    UploadPart = "upload-part" on Store,
+    /// An upload in parts is given up.
+    AbortUpload = "abort-upload" on Store,
+    /// The fence is looked at, before an object becomes visible.
+    FenceBefore = "fence-before" on Store,
+    /// A small object is written whole.
+    PutObject = "put-object" on Store,
+    /// The parts of an object become visible as one.
     CompleteUpload = "complete-upload" on Store,
+    /// The fence is looked at, after an object became visible.
+    FenceAfter = "fence-after" on Store,
+    /// An object that came too late is taken away by its own writer.
+    DeleteFenced = "delete-fenced" on Store,
+    /// An object's footer is read back.
+    ReadFooter = "read-footer" on Store,
     /// Chunks become committed.
     CommitEntry = "commit-entry" on Store,
+    /// The end of a table is checked: its lock was held, its definition did not change.
+    CheckEnd = "check-end" on Source,
+    /// The locks of a table are let go.
+    LetGo = "let-go" on Source,
+    /// The transactions of keeper and locker end.
+    Release = "release" on Source,
+    /// What dead epochs left is looked for.
+    ListOrphans = "list-orphans" on Store,
+    /// The fence is looked at, before orphans are deleted.
+    FenceOrphans = "fence-orphans" on Store,
+    /// What dead epochs left is deleted.
+    DeleteOrphans = "delete-orphans" on Store,
+    /// Every committed object is compared with the store once more.
+    CheckObjects = "check-objects" on Store,
+    /// The entry that completes a run of a dataset.
+    CompleteEntry = "complete-entry" on Store,
+    /// The consolidated manifest is written.
+    ManifestFile = "manifest-file" on Store,
+    /// `_SUCCESS` is written.
+    SuccessFile = "success-file" on Store,
+    /// The entry of a run that was asked to stop.
+    PauseEntry = "pause-entry" on Store,
+    /// The entry of a table that failed.
+    FailEntry = "fail-entry" on Store,
+    /// The record of a run over several tables is ended.
+    RecordEnd = "record-end" on Store,
 }
 
 #[cfg(feature = "failpoints")]
@@ -65,15 +131,23 @@ pub(crate) fn step<T, F: Future<Output = Result<T>>>(_: CrashPoint, step: F) -> 
     step
 }
 
+/// How many chunks one entry of the log plans, so that a test can have several entries of few.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) const fn plan_chunks(most: usize) -> usize {
+    most
+}
+
 #[cfg(feature = "failpoints")]
-pub(crate) use self::armed::step;
+pub(crate) use self::armed::{plan_chunks, step};
 
 #[cfg(feature = "failpoints")]
 mod armed {
-    //! `PGSLUICE_CRASH_POINT=NAME:WHAT[:N]`: at the N-th time (from 1, default 1) that the step is
-    //! reached, WHAT happens, once: `kill-before`, `kill-after`, `stop-before`, `stop-after` (the
-    //! process stops until it gets SIGCONT), `lose-reply` (the step is done, its caller is told
-    //! of a broken connection).
+    //! `PGSLUICE_CRASH_POINT=NAME:WHAT[:N]`, several of them by commas: at the N-th time (from 1,
+    //! default 1) that the step is reached, WHAT happens, once: `kill-before`, `kill-after`,
+    //! `stop-before`, `stop-after` (the process stops until it gets SIGCONT), `lose-reply` (the step
+    //! is done, its caller is told of a broken connection). Standard error tells that it happened.
+    //!
+    //! `PGSLUICE_PLAN_CHUNKS=N`: one entry of the log plans at most N chunks.
 
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -82,6 +156,7 @@ mod armed {
     use crate::error::{Error, ErrorKind, Result};
 
     const VARIABLE: &str = "PGSLUICE_CRASH_POINT";
+    const PLAN_CHUNKS: &str = "PGSLUICE_PLAN_CHUNKS";
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum What {
@@ -100,26 +175,32 @@ mod armed {
         reached: AtomicU32,
     }
 
-    static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+    static ARMED: OnceLock<Vec<Armed>> = OnceLock::new();
 
     pub(crate) async fn step<T>(
         point: CrashPoint,
         step: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let armed = ARMED.get_or_init(armed).as_ref();
-        let Some(armed) = armed.filter(|armed| armed.point == point && armed.is_now()) else {
+        let armed = ARMED.get_or_init(armed).iter();
+        let Some(armed) = armed
+            .filter(|armed| armed.point == point)
+            // Each counts for itself.
+            .fold(None, |now, armed| armed.is_now().then_some(armed).or(now))
+        else {
             return step.await;
         };
         match armed.what {
-            What::KillBefore => std::process::abort(),
-            What::StopBefore => stop(),
+            What::KillBefore => armed.kill(),
+            What::StopBefore => armed.stop(),
             _ => {}
         }
         let done = step.await;
         match armed.what {
-            What::KillAfter => std::process::abort(),
-            What::StopAfter => stop(),
-            What::LoseReply => {
+            What::KillAfter => armed.kill(),
+            What::StopAfter => armed.stop(),
+            // What failed by itself has no reply that could be lost.
+            What::LoseReply if done.is_ok() => {
+                armed.tell();
                 return Err(lost(point));
             }
             _ => {}
@@ -127,18 +208,47 @@ mod armed {
         done
     }
 
+    pub(crate) fn plan_chunks(most: usize) -> usize {
+        let wanted = std::env::var(PLAN_CHUNKS).ok();
+        let wanted = wanted.map(|text| text.parse().expect("PGSLUICE_PLAN_CHUNKS is a number"));
+        wanted.unwrap_or(most)
+    }
+
     impl Armed {
         fn is_now(&self) -> bool {
             self.reached.fetch_add(1, Ordering::Relaxed) + 1 == self.nth
         }
+
+        /// As SIGKILL would: nothing is flushed, closed or dropped.
+        fn kill(&self) -> ! {
+            self.tell();
+            std::process::abort()
+        }
+
+        /// Every thread of the process stands still from here on, until somebody sends SIGCONT.
+        fn stop(&self) {
+            self.tell();
+            let pid = std::process::id().to_string();
+            let sent = std::process::Command::new("kill")
+                .args(["-STOP", &pid])
+                .status();
+            assert!(sent.is_ok_and(|status| status.success()), "cannot stop");
+        }
+
+        fn tell(&self) {
+            eprintln!("crash point {}: {:?}", self.point.name(), self.what);
+        }
     }
 
     /// A test that misspells a step must not pass for nothing.
-    fn armed() -> Option<Armed> {
-        let text = std::env::var(VARIABLE).ok()?;
-        let parsed = parse(&text);
-        assert!(parsed.is_some(), "{VARIABLE}: {text} is no crash point");
-        parsed
+    fn armed() -> Vec<Armed> {
+        let text = std::env::var(VARIABLE).unwrap_or_default();
+        let points = text.split(',').filter(|text| !text.is_empty());
+        let parsed = points.map(|text| {
+            let armed = parse(text);
+            armed.unwrap_or_else(|| panic!("{VARIABLE}: {text} is no crash point"))
+        });
+        parsed.collect()
     }
 
     fn parse(text: &str) -> Option<Armed> {
@@ -168,14 +278,5 @@ mod armed {
             Side::Store => (ErrorKind::Storage, "the connection to the store broke"),
         };
         Error::new(kind, format!("{what} (at {})", point.name())).with_retryable(true)
-    }
-
-    /// Every thread of the process stands still from here on, until somebody sends SIGCONT.
-    fn stop() {
-        let pid = std::process::id().to_string();
-        let sent = std::process::Command::new("kill")
-            .args(["-STOP", &pid])
-            .status();
-        assert!(sent.is_ok_and(|status| status.success()), "cannot stop");
     }
 }

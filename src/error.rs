@@ -71,6 +71,7 @@ struct Inner {
     chunk: Option<ChunkId>,
     advice: Option<String>,
     retryable: bool,
+    code: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -84,6 +85,7 @@ impl Error {
             chunk: None,
             advice: None,
             retryable: false,
+            code: None,
             source: None,
         }))
     }
@@ -121,6 +123,20 @@ impl Error {
     pub fn with_retryable(mut self, retryable: bool) -> Self {
         self.0.retryable = retryable;
         self
+    }
+
+    /// What the outside system called it; a code that is already there stays.
+    #[must_use]
+    pub(crate) fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.code.get_or_insert_with(|| code.into());
+        self
+    }
+
+    /// What kind of failure outside it was, for counting: an SQLSTATE such as `57P01`, or
+    /// `source connection`, `store 503`, `store timeout` and the like.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
     }
 
     /// What the caller should do.

@@ -67,9 +67,10 @@ pub use lsn::Lsn;
 pub use options::{
     ChunkBy, Compression, DEFAULT_BATCH_BYTES, DEFAULT_BATCH_ROWS, DEFAULT_CHECK_INTERVAL,
     DEFAULT_CHUNK_ATTEMPTS, DEFAULT_LEASE_INTERVAL, DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_WAIT,
-    DEFAULT_PART_BYTES, DEFAULT_ROW_GROUP_BYTES, DEFAULT_TARGET_OBJECT_BYTES, DEFAULT_WORKERS,
-    DailyWindow, ExportOptions, Guards, Hive, Incremental, Inheritance, Interval, MAX_WORKERS,
-    MapTo, NamePattern, OnUnrepresentable, Pace, Profile, Query, TablePattern, TableSelector,
+    DEFAULT_PART_BYTES, DEFAULT_RETRY_BUDGET, DEFAULT_ROW_GROUP_BYTES, DEFAULT_SOURCE_TIMEOUT,
+    DEFAULT_TARGET_OBJECT_BYTES, DEFAULT_WORKERS, DailyWindow, ExportOptions, Guards, Hive,
+    Incremental, Inheritance, Interval, MAX_WORKERS, MapTo, NamePattern, OnUnrepresentable, Pace,
+    Profile, Query, TablePattern, TableSelector,
 };
 pub use pg::ConnectOptions;
 pub use pg_type::{NumericModifier, PgType};

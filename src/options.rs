@@ -37,6 +37,10 @@ pub const DEFAULT_PART_BYTES: usize = 8 << 20;
 pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a writer renews its lease. It counts as dead after three still intervals.
 pub const DEFAULT_LEASE_INTERVAL: Duration = Duration::from_secs(3);
+/// How long a silent server is waited for before it is asked whether it works.
+pub const DEFAULT_SOURCE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long tries may fail, without one chunk landing in between, before the run ends.
+pub const DEFAULT_RETRY_BUDGET: Duration = Duration::from_secs(600);
 /// How often one chunk is tried before its failure counts.
 pub const DEFAULT_CHUNK_ATTEMPTS: u32 = 5;
 
@@ -114,6 +118,12 @@ pub struct ExportOptions {
     pub lease_interval: Duration,
     /// How often one chunk is tried. Default [`DEFAULT_CHUNK_ATTEMPTS`].
     pub chunk_attempts: u32,
+    /// How long tries may fail, all chunks together, without one landing in between; then the run
+    /// ends. Default [`DEFAULT_RETRY_BUDGET`].
+    pub retry_budget: Duration,
+    /// How long a server may be silent before it is asked, over another connection, whether it
+    /// works on the answer. Default [`DEFAULT_SOURCE_TIMEOUT`].
+    pub source_timeout: Duration,
     /// Whether an error about a value may show the row's key (never another column's value).
     pub show_row_key: bool,
     /// How fast and how long the run reads.
@@ -162,6 +172,8 @@ impl ExportOptions {
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
             lease_interval: DEFAULT_LEASE_INTERVAL,
             chunk_attempts: DEFAULT_CHUNK_ATTEMPTS,
+            retry_budget: DEFAULT_RETRY_BUDGET,
+            source_timeout: DEFAULT_SOURCE_TIMEOUT,
             show_row_key: false,
             pace: Pace::default(),
             guards: Guards::default(),
@@ -241,6 +253,9 @@ impl ExportOptions {
         }
         if self.lease_interval < Duration::from_millis(100) {
             return bad("--lease-interval: at least 100ms".into());
+        }
+        if self.source_timeout < Duration::from_millis(100) {
+            return bad("--source-timeout: at least 100ms".into());
         }
         if self.guards.check_interval < Duration::from_millis(10) {
             return bad("--check-interval: at least 10ms".into());

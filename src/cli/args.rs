@@ -191,6 +191,10 @@ pub(crate) struct SourceArgs {
     /// Wait at most this long for the table locks (a waiting lock holds up others) [default: 10s]
     #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
     pub(crate) lock_timeout: Option<String>,
+    /// After so long without a word from the server, look whether it works on the answer; a
+    /// connection that is dead is given up [default: 1m]
+    #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
+    pub(crate) source_timeout: Option<String>,
 }
 
 #[derive(Args, Default)]
@@ -292,9 +296,12 @@ pub(crate) struct ChunkArgs {
     /// Chunks read at once, each over a connection of its own, 1 to 64 [default: 2]
     #[arg(short, long, value_name = "N", value_hint = ValueHint::Other)]
     pub(crate) workers: Option<String>,
-    /// How often one chunk is tried before the run fails, 1 to 100 [default: 5]
+    /// How often one chunk is tried before its table fails, 1 to 100 [default: 5]
     #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
     pub(crate) attempts: Option<String>,
+    /// End the run when tries have failed for so long without one chunk landing [default: 10m]
+    #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]
+    pub(crate) retry_budget: Option<String>,
 }
 
 #[derive(Args, Default)]

@@ -1,5 +1,6 @@
 //! The report of an export, for people. Pure, but for the terminal's width.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use console::style;
@@ -48,6 +49,9 @@ pub(super) fn export(report: &ExportReport, width: Option<usize>) -> String {
         }
     }
     retries(&mut text, &report.tables);
+    if !report.retried.is_empty() {
+        line_to(&mut text, &failures_met(&report.retried));
+    }
     manifests(&mut text, &report.tables);
     warnings(&mut text, &report.warnings);
     text
@@ -235,7 +239,7 @@ fn retries(text: &mut String, tables: &[TableReport]) {
     line_to(
         text,
         &format!(
-            "{} made good:",
+            "{}:",
             counted(total as u64, "failed try").replace("trys", "tries")
         ),
     );
@@ -251,6 +255,14 @@ fn retries(text: &mut String, tables: &[TableReport]) {
             ),
         );
     }
+}
+
+/// `failures met: 57P01 (2), store 503 (14)`
+fn failures_met(retried: &BTreeMap<String, u64>) -> String {
+    let each = retried
+        .iter()
+        .map(|(kind, count)| format!("{} ({})", plain(kind), self::count(*count)));
+    format!("failures met: {}", each.collect::<Vec<_>>().join(", "))
 }
 
 fn retry_text(table: &str, retry: &Retry) -> String {
@@ -312,11 +324,17 @@ mod tests {
         let retry = Retry {
             chunk: pgsluice::ChunkId(7),
             attempt: 1,
+            kind: "source connection".into(),
             reason: "connection\nreset".into(),
         };
         assert_eq!(
             retry_text("public.t", &retry),
             "public.t chunk 7, try 1: connection\\nreset"
+        );
+        let met = [("57P01".to_owned(), 2), ("store 503".to_owned(), 1400)];
+        assert_eq!(
+            failures_met(&met.into()),
+            "failures met: 57P01 (2), store 503 (1,400)"
         );
     }
 }

@@ -193,6 +193,8 @@ fn fill_source(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>)
     options.snapshot = snapshot.map(|setting| setting.text.trim().to_owned());
     let timeout = layers.one("lock-timeout", source.lock_timeout.as_deref())?;
     set(&mut options.lock_timeout, timeout, duration)?;
+    let silence = layers.one("source-timeout", args.source.source_timeout.as_deref())?;
+    set(&mut options.source_timeout, silence, duration)?;
     let layout = layers.one("layout", args.target.layout.as_deref())?;
     set(&mut options.layout, layout, |setting| {
         Ok(setting.text.clone())
@@ -227,7 +229,9 @@ fn fill_chunks(options: &mut ExportOptions, args: &JobArgs, layers: &Layers<'_>)
         setting.parse("a number from 1 to 64")
     })?;
     let attempts = layers.one("attempts", chunks.attempts.as_deref())?;
-    set(&mut options.chunk_attempts, attempts, count)
+    set(&mut options.chunk_attempts, attempts, count)?;
+    let budget = layers.one("retry-budget", chunks.retry_budget.as_deref())?;
+    set(&mut options.retry_budget, budget, duration)
 }
 
 /// `--hive`, or `--hive=NAME`.

@@ -43,6 +43,8 @@ fn the_defaults_in_the_help_are_the_librarys() {
         ("batch-rows", options.batch_rows.to_string()),
         ("part-bytes", size(options.part_bytes as u64)),
         ("lock-timeout", duration(options.lock_timeout)),
+        ("source-timeout", duration(options.source_timeout)),
+        ("retry-budget", duration(options.retry_budget)),
         ("lease-interval", duration(options.lease_interval)),
     ];
     for (flag, default) in defaults {

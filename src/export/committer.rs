@@ -13,9 +13,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::chunk::Totals;
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::progress::TableCounters;
 use crate::export::report::Retry;
+use crate::export::retry::wait_after;
 use crate::export::worker::one_line;
 use crate::manifest::{
     Appended, Change, ChunkEntry, Heartbeat, MAX_COMMIT_CHUNKS, ManifestLog, Orphans, State,
@@ -27,6 +29,9 @@ use crate::sabotage::{self, Sabotage};
 /// Chunks that land within this time of the last commit are committed together: a resume reads
 /// every entry of the log, and small chunks would make as many of them.
 const GROUP_INTERVAL: Duration = Duration::from_millis(100);
+/// No request of a log is begun again later than this after its first failure. The store's client
+/// repeats each one for a while, too.
+const STORE_LIMIT: Duration = Duration::from_secs(120);
 /// How long the ends of all tables may take to be recorded, after a failure or a stop.
 const CLOSE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -200,7 +205,7 @@ impl Committer {
                 }
             }
             Request::Fail { table, message } if self.failed.insert(table) => {
-                self.tables[table].close(Change::Fail { message }).await;
+                self.tables[table].close_in_time(message).await;
                 let _ = events.send(Event::Failed { table, error: None }).await;
             }
             _ => {}
@@ -213,11 +218,7 @@ impl Committer {
         let log = &mut self.tables[table];
         let error = error.with_table(log.name.clone());
         let message = one_line(&error);
-        let closing = log.close(Change::Fail { message });
-        if tokio::time::timeout(CLOSE_LIMIT, closing).await.is_err() {
-            let table = &log.name;
-            tracing::warn!(%table, "the end of this table could not be recorded in time");
-        }
+        log.close_in_time(message).await;
         let error = Some(error);
         let _ = events.send(Event::Failed { table, error }).await;
     }
@@ -264,6 +265,15 @@ impl TableLog {
         }
     }
 
+    /// Records that the table failed, as well as can be.
+    async fn close_in_time(&mut self, message: String) {
+        let closing = self.close(Change::Fail { message });
+        if tokio::time::timeout(CLOSE_LIMIT, closing).await.is_err() {
+            let table = &self.name;
+            tracing::warn!(%table, "the end of this table could not be recorded in time");
+        }
+    }
+
     async fn close(&mut self, change: Change) {
         if let Some(heartbeat) = self.heartbeat.take() {
             heartbeat.stop().await;
@@ -289,7 +299,14 @@ impl TableLog {
     /// Deletes orphans, checks every object once more, appends `complete`, writes `manifest.json`
     /// and `_SUCCESS`, in this order.
     async fn complete(&mut self) -> Result<()> {
-        match self.log.delete_orphans().await? {
+        let mut again = Again::new();
+        let orphans = loop {
+            match self.log.delete_orphans().await {
+                Ok(orphans) => break orphans,
+                Err(error) => again.after(error).await?,
+            }
+        };
+        match orphans {
             Orphans::Deleted { objects: 0, .. } => {}
             Orphans::Deleted { objects, bytes } => {
                 let table = &self.name;
@@ -300,7 +317,13 @@ impl TableLog {
                 return Err(fenced(&self.name));
             }
         }
-        let lost = check_committed(self.log.root(), self.log.dataset()).await?;
+        let lost = loop {
+            let check = check_committed(self.log.root(), self.log.dataset());
+            match step(CrashPoint::CheckObjects, check).await {
+                Ok(lost) => break lost,
+                Err(error) => again.after(error).await?,
+            }
+        };
         if let Some(chunk) = lost.first() {
             let message = "an object is gone or holds other bytes than were committed";
             return Err(Error::new(ErrorKind::Storage, message)
@@ -315,7 +338,9 @@ impl TableLog {
         }
         let totals = self.log.dataset().totals();
         self.append(Change::Complete { totals }).await?;
-        finish(self.log.root(), self.log.dataset()).await?;
+        while let Err(error) = finish(self.log.root(), self.log.dataset()).await {
+            again.after(error).await?;
+        }
         self.completed = true;
         if let Some(heartbeat) = self.heartbeat.take() {
             heartbeat.stop().await;
@@ -324,7 +349,15 @@ impl TableLog {
     }
 
     async fn append(&mut self, change: Change) -> Result<()> {
-        match self.log.append(change).await? {
+        // Given again, a change whose outcome is unknown is settled, and counts once.
+        let mut again = Again::new();
+        let appended = loop {
+            match self.log.append(change.clone()).await {
+                Ok(appended) => break appended,
+                Err(error) => again.after(error).await?,
+            }
+        };
+        match appended {
             Appended::Committed => Ok(()),
             Appended::Fenced { by, .. } => {
                 self.fenced = true;
@@ -333,6 +366,38 @@ impl TableLog {
                 )))
             }
         }
+    }
+}
+
+/// Patience with a store that may recover, for what may be done twice. One committer waits alone:
+/// its waits need no jitter.
+struct Again {
+    until: Instant,
+    attempt: u32,
+}
+
+impl Again {
+    fn new() -> Self {
+        Self {
+            until: Instant::now() + STORE_LIMIT,
+            attempt: 1,
+        }
+    }
+
+    /// Waits after a failure that may pass; gives any other back, and this one once it is too late.
+    async fn after(&mut self, error: Error) -> Result<()> {
+        if !error.is_retryable() || Instant::now() >= self.until {
+            return Err(error);
+        }
+        let (attempt, error) = (self.attempt, one_line(&error));
+        tracing::warn!(
+            attempt,
+            error,
+            "the store failed under the log, trying again"
+        );
+        tokio::time::sleep(wait_after(attempt, 1.0)).await;
+        self.attempt += 1;
+        Ok(())
     }
 }
 

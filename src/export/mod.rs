@@ -7,6 +7,7 @@
 mod budget;
 mod committer;
 mod guard;
+mod outcome;
 mod pace;
 mod prepare;
 mod preview;
@@ -32,18 +33,17 @@ pub use progress::{Phase, Progress, TableProgress};
 pub use report::{EndState, ExportReport, Retry, TableReport};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest::{Dataset, finish};
 use crate::options::ExportOptions;
 use crate::pg::{ConnectOptions, Keeper, KeeperOptions, Refused, Selection};
 use crate::plan::{Decision, refuse_moving};
-use crate::snapshot::{Consistency, Snapshot};
-use crate::store::{Root, layout};
+use crate::store::Root;
 use committer::Committer;
 use guard::Guard;
+use outcome::Outcome;
 use pace::Pacer;
-use prepare::{OpenedTable, Opening, Prepared};
+use prepare::{Opening, Prepared};
 use record::RunRecord;
-use report::ThisRun;
+use retry::opening;
 use table_run::TableRun;
 
 /// Asks a run to stop. Clones share one switch.
@@ -90,9 +90,15 @@ pub async fn export(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<ExportReport> {
-    let ended = run(source, root, options, progress, &cancel.0).await;
+    let before = root.health().failures();
+    progress.watch_store(root.health());
+    let source = source.with_silence_limit(options.source_timeout);
+    let ended = run(&source, root, options, progress, &cancel.0).await;
     progress.enter(Phase::Done);
-    ended
+    ended.map(|mut report| {
+        report.count_store_failures(&before, root.health().failures());
+        report
+    })
 }
 
 async fn run(
@@ -109,14 +115,15 @@ async fn run(
     let pacer = Arc::new(Pacer::new(options, progress.slowed()));
     // Before locks and snapshot: what must wait, or may not run now, holds neither.
     let guard = tokio::select! {
-        guard = watch(source, options, &pacer, &run_id) => guard?,
+        guard = opening(&pacer.patience, || watch(source, options, &pacer, &run_id)) => guard?,
         () = cancel.cancelled() => return Err(cancelled()),
     };
     if pacer.stop.is_cancelled() {
         return Ok(report::paused_at_once(run_id, &pacer, clock.elapsed()));
     }
+    let prepare = || prepare(source, root, options, progress, &run_id);
     let prepared = tokio::select! {
-        prepared = prepare(source, root, options, progress, &run_id) => prepared?,
+        prepared = opening(&pacer.patience, prepare) => prepared?,
         () = cancel.cancelled() => return Err(cancelled()),
     };
     pacer.snapshot_taken(prepared.keeper.snapshot().taken_at);
@@ -301,186 +308,6 @@ async fn open_keeper(
         refuse_moving("--query", &query.sql)?;
     }
     Keeper::open(source, &Selection::of(options), &keeper).await
-}
-
-/// What is gathered for the report while a run goes on.
-struct Outcome {
-    snapshot: Snapshot,
-    used_snapshot: bool,
-    order: Vec<String>,
-    tables: Vec<TableReport>,
-    skipped: Vec<u64>,
-    seen: Vec<Snapshot>,
-    warnings: Vec<String>,
-}
-
-impl Outcome {
-    fn new(keeper: &Keeper, prepared: &[Prepared]) -> Self {
-        let mut warnings = keeper.warnings().to_vec();
-        for table in prepared {
-            let name = &table.schema.name;
-            warnings.extend(table.warnings.iter().cloned());
-            match &table.decision {
-                Decision::Continue { mixed: true, .. } => warnings.push(format!(
-                    "{name}: the snapshot of the earlier run is gone; chunks that are still to be \
-                     read go on under a new one, and the dataset is mixed (--require-consistent \
-                     starts it again instead)"
-                )),
-                Decision::Start { reason } if table.dataset.is_some() => {
-                    warnings.push(format!(
-                        "{name}: started again from the beginning: {reason}"
-                    ));
-                }
-                _ => {}
-            }
-        }
-        for warning in &warnings {
-            tracing::warn!("{warning}");
-        }
-        Self {
-            snapshot: keeper.snapshot().clone(),
-            used_snapshot: false,
-            order: prepared
-                .iter()
-                .map(|table| table.schema.name.to_string())
-                .collect(),
-            tables: Vec::new(),
-            skipped: Vec::new(),
-            seen: Vec::new(),
-            warnings,
-        }
-    }
-
-    /// A table of which nothing is read.
-    fn refused(&mut self, table: Refused) {
-        let name = table.name.to_string();
-        let error = worker::one_line(&table.error);
-        tracing::error!(table = %name, error, "the table failed");
-        self.tables
-            .push(TableReport::unread(name, Some(table.error)));
-    }
-
-    /// A table that is left as it is: the run pauses before its turn comes.
-    fn unopened(&mut self, table: Prepared) {
-        let Some(dataset) = table.dataset else {
-            let name = table.schema.name.to_string();
-            return self.tables.push(TableReport::unread(name, None));
-        };
-        let this_run = ThisRun::nothing(&dataset, EndState::Paused);
-        self.add(&dataset, &table.root, this_run);
-    }
-
-    /// A dataset that was complete: its closing files are written if a crash left them out.
-    async fn was_complete(&mut self, table: Prepared) -> Result<()> {
-        let Some(dataset) = table.dataset else {
-            return Err(Error::new(
-                ErrorKind::Internal,
-                "a complete dataset has no log",
-            ));
-        };
-        finish(&table.root, &dataset).await?;
-        let this_run = ThisRun::nothing(&dataset, EndState::Complete);
-        self.add(&dataset, &table.root, this_run);
-        Ok(())
-    }
-
-    fn opened(&mut self, opened: &[OpenedTable]) {
-        self.used_snapshot = !opened.is_empty();
-        self.skipped = opened.iter().map(|table| table.chunks_skipped).collect();
-    }
-
-    fn ended(&mut self, committer: &Committer, work: &worker::Work) {
-        let skipped = std::mem::take(&mut self.skipped);
-        let runs = work.tables.iter().zip(&work.runs);
-        for ((log, (table, run)), skipped) in committer.tables().iter().zip(runs).zip(skipped) {
-            let this_run = ThisRun {
-                totals: log.this_run,
-                chunks_skipped: skipped,
-                retries: log.retries.clone(),
-                was_complete: false,
-                state: match (run.has_failed(), log.completed) {
-                    (true, _) => EndState::Failed,
-                    (false, true) => EndState::Complete,
-                    (false, false) => EndState::Paused,
-                },
-                error: run.take_fault().map(Arc::new),
-            };
-            self.add(log.log.dataset(), &table.root, this_run);
-        }
-    }
-
-    fn add(&mut self, dataset: &Dataset, root: &Root, this_run: ThisRun) {
-        let used = dataset.used_snapshots();
-        for snapshot in used {
-            if !self.seen.iter().any(|seen| seen.is_same(snapshot)) {
-                self.seen.push(snapshot.clone());
-            }
-        }
-        let totals = dataset.totals();
-        self.warnings
-            .extend(totals.exceptions_warning(&dataset.schema.name.to_string()));
-        self.tables.push(TableReport {
-            table: dataset.schema.name.to_string(),
-            state: this_run.state,
-            error: this_run.error,
-            root: root.url(),
-            manifest: format!("{}/{}", root.url().trim_end_matches('/'), layout::MANIFEST),
-            was_complete: this_run.was_complete,
-            consistency: dataset.consistency(),
-            epoch: dataset.epoch,
-            chunks_total: dataset.plan.chunks.len() as u64,
-            totals,
-            this_run: this_run.totals,
-            chunks_skipped: this_run.chunks_skipped,
-            retries: this_run.retries,
-        });
-    }
-
-    fn report(mut self, run_id: String, pacer: &Pacer, wall: std::time::Duration) -> ExportReport {
-        let order = |table: &TableReport| {
-            let place = self.order.iter().position(|name| name == &table.table);
-            place.unwrap_or(usize::MAX)
-        };
-        self.tables.sort_by_key(order);
-        let is = |what| self.tables.iter().any(|table| table.consistency == what);
-        let consistency = if is(Consistency::Incremental) && !is(Consistency::Mixed) {
-            Consistency::Incremental
-        } else if self.seen.len() > 1 {
-            Consistency::Mixed
-        } else {
-            Consistency::Snapshot
-        };
-        if consistency == Consistency::Mixed
-            && self
-                .tables
-                .iter()
-                .all(|table| table.consistency == Consistency::Snapshot)
-        {
-            self.warnings.push(format!(
-                "each table was read under one snapshot, but the {} tables under {} different ones",
-                self.tables.len(),
-                self.seen.len()
-            ));
-        }
-        let has = |state| self.tables.iter().any(|table| table.state == state);
-        let state = match (has(EndState::Failed), has(EndState::Paused)) {
-            (true, _) => EndState::Failed,
-            (false, true) => EndState::Paused,
-            (false, false) => EndState::Complete,
-        };
-        let is_paused = has(EndState::Paused);
-        ExportReport {
-            run_id,
-            state,
-            reason: pacer.reason().filter(|_| is_paused).map(str::to_owned),
-            waited: pacer.slowed.times(),
-            consistency,
-            snapshot: self.used_snapshot.then_some(self.snapshot),
-            tables: self.tables,
-            warnings: self.warnings,
-            wall,
-        }
-    }
 }
 
 /// Sortable by time, and unique: `20261122T133000Z-5f2a9c01`.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::export::progress::Slowed;
+use crate::export::retry::Patience;
 use crate::export::throttle::Throttle;
 use crate::options::{DailyWindow, ExportOptions, Pace};
 
@@ -39,6 +40,8 @@ pub(crate) struct Pacer {
     pub(crate) stop: CancellationToken,
     /// How fast those that run may go on.
     pub(crate) throttle: Throttle,
+    /// How long failing tries are put up with.
+    pub(crate) patience: Patience,
     /// What slows the run down, and for how long it did.
     pub(crate) slowed: std::sync::Arc<Slowed>,
 }
@@ -56,6 +59,7 @@ impl Pacer {
             grace: watch::Sender::new(None),
             stop: CancellationToken::new(),
             throttle: Throttle::new(options.pace.max_rate),
+            patience: Patience::new(options.retry_budget),
             slowed,
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use crate::chunk::{ChunkId, Plan};
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::TableLog;
 use crate::export::progress::Progress;
@@ -145,7 +146,7 @@ fn refuse_mixed_tables(prepared: &[Prepared], snapshot: &Snapshot) -> Result<()>
 ///
 /// With `in_folders` that is whatever lies at any depth below it.
 pub(super) async fn load_dataset(root: &Root, in_folders: bool) -> Result<Option<Dataset>> {
-    if let Some(dataset) = ManifestLog::load(root).await? {
+    if let Some(dataset) = step(CrashPoint::LoadLog, ManifestLog::load(root)).await? {
         return Ok(Some(dataset));
     }
     let mut listed = root.list().await?;

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::export::budget::MemoryCeiling;
 use crate::export::open_keeper;
 use crate::export::prepare::{alone, mapping_options};
+use crate::export::retry::{Patience, opening};
 use crate::export::worker::one_line;
 use crate::mapping::{ColumnMapping, SelectAs, TableMapping, map_table};
 use crate::options::{ExportOptions, MapTo, OnUnrepresentable};
@@ -118,7 +119,9 @@ pub struct Explained {
 /// As [`export`](crate::export::export), but for the store, which is not touched.
 pub async fn plan(source: &ConnectOptions, options: &ExportOptions) -> Result<PlanReport> {
     options.validate()?;
-    let mut keeper = open_keeper(source, options, "pgsluice plan".to_owned()).await?;
+    let source = source.with_silence_limit(options.source_timeout);
+    let open = || open_keeper(&source, options, "pgsluice plan".to_owned());
+    let mut keeper = opening(&Patience::new(options.retry_budget), open).await?;
     let mut refused = keeper.take_refused();
     let mut tables = Vec::with_capacity(keeper.tables().len());
     for table in keeper.tables() {

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::store::Health;
+
 /// What a run is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -30,6 +32,7 @@ pub struct Progress {
     phase: AtomicU8,
     tables: Mutex<Vec<Arc<TableCounters>>>,
     slowed: Arc<Slowed>,
+    store: Mutex<Option<Arc<Health>>>,
 }
 
 /// What keeps a run from reading right now, and for how long each guard did so far.
@@ -153,13 +156,22 @@ impl Progress {
     /// Why nothing is read right now, in one sentence; `None` while nothing holds the run.
     #[must_use]
     pub fn waits_for(&self) -> Option<String> {
-        self.slowed.told()
+        let store = || self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        self.slowed
+            .told()
+            .or_else(|| store().as_ref().and_then(|health| health.told()))
     }
 
     /// How long guards have held the run so far, all together.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.slowed.times().values().sum()
+    }
+
+    /// The store whose failures keep the run waiting.
+    pub(crate) fn watch_store(&self, health: &Arc<Health>) {
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        *store = Some(Arc::clone(health));
     }
 
     pub(crate) fn slowed(&self) -> Arc<Slowed> {

@@ -7,6 +7,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::prepare::Prepared;
 use crate::export::report::{ExportReport, TableReport};
@@ -72,7 +73,8 @@ impl RunRecord {
     ///
     /// [`ErrorKind::Storage`].
     pub(crate) async fn begin(&self, root: &Root) -> Result<()> {
-        self.write(root, "running", serde_json::json!({})).await
+        let begin = self.write(root, "running", serde_json::json!({}));
+        step(CrashPoint::RecordBegin, begin).await
     }
 
     /// Writes how the run ended; `told` is what is known of its tables when it failed as a whole.
@@ -89,7 +91,8 @@ impl RunRecord {
         match ended {
             Ok(report) => {
                 let told = to_json(report)?;
-                self.write(root, report.state.as_str(), told).await
+                let end = self.write(root, report.state.as_str(), told);
+                step(CrashPoint::RecordEnd, end).await
             }
             Err(error) => {
                 let state = match error.kind() {
@@ -101,7 +104,7 @@ impl RunRecord {
                     tables = to_json(&told)?;
                 }
                 let told = serde_json::json!({ "error": one_line(error), "tables": tables });
-                self.write(root, state, told).await
+                step(CrashPoint::RecordEnd, self.write(root, state, told)).await
             }
         }
     }

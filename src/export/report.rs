@@ -36,6 +36,9 @@ pub struct ExportReport {
     /// How long each guard let nothing be read; empty when none did.
     #[serde(rename = "waited_seconds", serialize_with = "seconds_of_each")]
     pub waited: BTreeMap<&'static str, Duration>,
+    /// How often each kind of failure was met and made good, or tried to: an SQLSTATE, `source
+    /// connection`, `store 503` and the like. Of the store also what its client repeated.
+    pub retried: BTreeMap<String, u64>,
 }
 
 /// How a run or one of its tables ended. The same command goes on from all but `complete`.
@@ -102,6 +105,8 @@ pub struct Retry {
     pub chunk: ChunkId,
     /// The try that failed, from 1.
     pub attempt: u32,
+    /// What kind of failure: as in [`ExportReport::retried`].
+    pub kind: String,
     /// What happened, without values.
     pub reason: String,
 }
@@ -111,6 +116,22 @@ impl ExportReport {
     #[must_use]
     pub fn first_error(&self) -> Option<&Arc<Error>> {
         self.tables.iter().find_map(|table| table.error.as_ref())
+    }
+
+    /// Adds what the store's client has met since `before`. A failed try of a chunk ends with one
+    /// of these failures, which must not count twice.
+    pub(super) fn count_store_failures(
+        &mut self,
+        before: &BTreeMap<String, u64>,
+        after: BTreeMap<String, u64>,
+    ) {
+        for (kind, count) in after {
+            let new = count - before.get(&kind).copied().unwrap_or_default();
+            if new > 0 {
+                let counted = self.retried.entry(kind).or_default();
+                *counted = new.max(*counted);
+            }
+        }
     }
 }
 
@@ -174,6 +195,7 @@ pub(super) fn paused_at_once(run_id: String, pacer: &Pacer, wall: Duration) -> E
         warnings: Vec::new(),
         wall,
         waited: pacer.slowed.times(),
+        retried: pacer.patience.counts(),
     }
 }
 

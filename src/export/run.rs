@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, Sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::{Committer, EVENTS_A_TABLE, Event, Request};
 use crate::export::pace::{Pacer, STOP_GRACE};
@@ -196,7 +197,8 @@ impl Run {
 
     /// Runs until every table that was read to its end is closed and all workers have ended.
     async fn drive(&mut self, cancel: &CancellationToken) {
-        let mut check = tokio::time::interval(KEEPER_CHECK_INTERVAL);
+        let mut check =
+            tokio::time::interval(KEEPER_CHECK_INTERVAL.min(self.work.options.source_timeout));
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut clock = tokio::time::interval(CLOCK_INTERVAL);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -232,6 +234,10 @@ impl Run {
                     self.work.abandon.cancel();
                 },
                 Some(event) = self.events.recv() => self.happened(event, cancel).await,
+                Some(error) = pacer.patience.over(), if !stopping => {
+                    self.fail(error);
+                    self.work.abandon.cancel();
+                }
                 _ = clock.tick(), if !stopping => pacer.check_clock(),
                 _ = check.tick(), if self.failure.is_none() => self.check_keeper(cancel).await,
                 // The committer stopped early; `end` asks it why.
@@ -307,7 +313,10 @@ impl Run {
         if self.work.runs[table].has_failed() {
             return;
         }
-        let check = tokio::time::timeout(SCHEMA_CHECK_LIMIT, self.check_end(table));
+        let check = tokio::time::timeout(
+            SCHEMA_CHECK_LIMIT,
+            step(CrashPoint::CheckEnd, self.check_end(table)),
+        );
         let checked = tokio::select! {
             checked = check => checked,
             // The table is completed by the next run.

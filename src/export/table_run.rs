@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
+use crate::export::report::Retry;
 
 /// One table of a run.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct TableRun {
     running: AtomicUsize,
     has_failed: AtomicBool,
     fault: Mutex<Option<Error>>,
+    /// Failed tries of chunks that never landed.
+    retries: Mutex<Vec<Retry>>,
     /// Its running chunks are to be dropped.
     pub(crate) abandon: CancellationToken,
 }
@@ -34,6 +37,7 @@ impl TableRun {
             running: AtomicUsize::new(0),
             has_failed: AtomicBool::new(false),
             fault: Mutex::new(None),
+            retries: Mutex::default(),
             abandon: abandon.child_token(),
         }
     }
@@ -68,6 +72,18 @@ impl TableRun {
         self.lock().get_or_insert(error);
         self.has_failed.store(true, Ordering::SeqCst);
         self.abandon.cancel();
+    }
+
+    /// Keeps the failed tries of a chunk that is given up.
+    pub(crate) fn retried(&self, retries: Vec<Retry>) {
+        let mut kept = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(retries);
+    }
+
+    /// Those, once.
+    pub(crate) fn take_retries(&self) -> Vec<Retry> {
+        let mut kept = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut kept)
     }
 
     /// Whether it failed.

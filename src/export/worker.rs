@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chunk::{Chunk, Plan, PlannedRelation, Range};
 use crate::copy::{CopyDecoder, CopySummary};
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::{Landed, Request};
 use crate::export::pace::Pacer;
@@ -97,7 +98,8 @@ pub(crate) async fn work(work: Arc<Work>, number: usize, requests: mpsc::Sender<
 
 /// Reads chunks for a worker and lands their objects.
 pub(crate) trait ReadChunk: Send {
-    /// Reads one, again after failures that may pass. `abandon` is its table's.
+    /// Reads one, again after failures that may pass, which it adds to `retries`. `abandon` is
+    /// its table's.
     ///
     /// # Errors
     ///
@@ -106,7 +108,8 @@ pub(crate) trait ReadChunk: Send {
         &mut self,
         job: Job,
         abandon: &CancellationToken,
-    ) -> impl Future<Output = Result<(ChunkEntry, Vec<Retry>)>> + Send;
+        retries: &mut Vec<Retry>,
+    ) -> impl Future<Output = Result<ChunkEntry>> + Send;
 }
 
 /// A worker's turns, whoever reads.
@@ -183,9 +186,11 @@ async fn land<R: ReadChunk>(
 ) -> bool {
     let table = job.table;
     let run = &work.runs[table];
-    let (entry, retries) = match reader.read(job, &run.abandon).await {
-        Ok(read) => read,
+    let mut retries = Vec::new();
+    let entry = match reader.read(job, &run.abandon, &mut retries).await {
+        Ok(entry) => entry,
         Err(error) => {
+            run.retried(retries);
             // Whoever stopped it knows why.
             if error.kind() != ErrorKind::Cancelled {
                 run.fail(work.blame(job, error));
@@ -217,9 +222,10 @@ impl ReadChunk for Connection {
         &mut self,
         job: Job,
         abandon: &CancellationToken,
-    ) -> Result<(ChunkEntry, Vec<Retry>)> {
+        retries: &mut Vec<Retry>,
+    ) -> Result<ChunkEntry> {
         self.abandon = abandon.clone();
-        let read = self.read_with_retries(job).await;
+        let read = self.read_with_retries(job, retries).await;
         if read.is_err() {
             // It may stand in the middle of a transaction, or of a COPY.
             self.session = None;
@@ -381,7 +387,7 @@ impl Connection {
         };
         let summary = reading.run(session, &select, decoder, gathered).await?;
         gathered.read_texts(session, &table.schema.columns).await?;
-        session.commit().await?;
+        step(CrashPoint::ReadCommit, session.commit()).await?;
         Ok(summary)
     }
 

@@ -15,6 +15,7 @@ use super::log::ManifestLog;
 use super::model::{ChunkEntry, Dataset, State, VERSION};
 use super::runs::RunSummary;
 use crate::chunk::{ChunkId, PlannedRelation, Totals};
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 #[cfg(test)]
 use crate::sabotage::{self, Sabotage};
@@ -135,12 +136,13 @@ async fn write_files(root: &Root, dataset: &Dataset) -> Result<Option<Bytes>> {
         let early = success_bytes(dataset, manifest_sha256.clone())?;
         root.put(SUCCESS, early).await?;
     }
-    upload.complete().await?;
+    step(CrashPoint::ManifestFile, upload.complete()).await?;
     let success = success_bytes(dataset, manifest_sha256)?;
     if is_over().await? {
         return Ok(Some(success));
     }
-    root.put(SUCCESS, success.clone()).await?;
+    let put = root.put(SUCCESS, success.clone());
+    step(CrashPoint::SuccessFile, put).await?;
     Ok(is_over().await?.then_some(success))
 }
 

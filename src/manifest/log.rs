@@ -19,6 +19,7 @@ use super::model::{Change, Dataset, Entry, State, VERSION, WriterInfo};
 use super::request::{OpenRequest, open_entry, segments_of};
 use super::seal::EntryHeader;
 use crate::chunk::Chunk;
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 #[cfg(test)]
 use crate::sabotage::{self, Sabotage};
@@ -136,7 +137,9 @@ impl ManifestLog {
             let first = first.as_deref().unwrap_or_default();
             let entry = open_entry(dataset.as_ref(), &request, first, segments.total, &token);
             check(dataset.as_ref(), &entry).map_err(|cause| refused(root, cause))?;
-            match log.append(entry.seq, &entry.to_bytes()?).await? {
+            let bytes = entry.to_bytes()?;
+            let appended = log.append_entry(entry.seq, &bytes, CrashPoint::OpenEntry);
+            match appended.await? {
                 LogAppended::Created => {
                     apply(&mut dataset, entry).map_err(|cause| refused(root, cause))?;
                     let opened = dataset.ok_or_else(|| refused(root, InvariantError::NotOpened))?;
@@ -298,8 +301,9 @@ impl ManifestLog {
         check(Some(&self.dataset), &entry).map_err(|cause| refused(&self.root, cause))?;
         let bytes = entry.to_bytes()?;
         let seq = entry.seq;
+        let point = point_of(&entry.change);
         let appending = self.in_doubt.insert(entry);
-        let appended = self.log.append(appending.seq, &bytes).await?;
+        let appended = self.log.append_entry(appending.seq, &bytes, point).await?;
         let Some(entry) = self.in_doubt.take() else {
             return Err(Error::new(ErrorKind::Internal, "an append lost its entry"));
         };
@@ -386,7 +390,8 @@ impl Fence {
         if !self.check().await? || self.root.head(SUCCESS).await?.is_none() {
             return Ok(());
         }
-        let deleted = self.root.delete(SUCCESS).await;
+        let delete = self.root.delete(SUCCESS);
+        let deleted = step(CrashPoint::WithdrawSuccess, delete).await;
         if !self.check().await? {
             // It may have been that of a run that was opened and completed meanwhile.
             let newer = ManifestLog::load(&self.root).await?;
@@ -434,6 +439,17 @@ impl Fence {
             }
         }
         Ok(false)
+    }
+}
+
+fn point_of(change: &Change) -> CrashPoint {
+    match change {
+        Change::Open(_) => CrashPoint::OpenEntry,
+        Change::Plan { .. } => CrashPoint::PlanEntry,
+        Change::Commit { .. } => CrashPoint::CommitEntry,
+        Change::Pause { .. } => CrashPoint::PauseEntry,
+        Change::Fail { .. } => CrashPoint::FailEntry,
+        Change::Complete { .. } => CrashPoint::CompleteEntry,
     }
 }
 

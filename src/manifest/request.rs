@@ -7,6 +7,7 @@ use chrono::Utc;
 use super::config::ExportConfig;
 use super::model::{Change, Dataset, Entry, MAX_PLAN_CHUNKS, Open, PlanStart, VERSION, WriterInfo};
 use crate::chunk::{Chunk, ChunkId, Plan};
+use crate::crash_point::plan_chunks;
 use crate::snapshot::Snapshot;
 use crate::store::random_token;
 use crate::table::TableSchema;
@@ -82,10 +83,9 @@ impl Iterator for Segments {
 
 /// Chunks of one plan entry.
 fn segment_chunks() -> usize {
+    let most = plan_chunks(MAX_PLAN_CHUNKS);
     #[cfg(test)]
-    let most = MAX_PLAN_CHUNKS.min(crate::sabotage::plan_segment());
-    #[cfg(not(test))]
-    let most = MAX_PLAN_CHUNKS;
+    let most = most.min(crate::sabotage::plan_segment());
     most
 }
 

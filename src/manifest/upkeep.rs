@@ -10,6 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::log::ManifestLog;
 use super::model::{ChunkEntry, Dataset, ObjectEntry};
 use crate::chunk::ChunkId;
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::OnUnrepresentable;
 #[cfg(test)]
@@ -54,18 +55,19 @@ impl ManifestLog {
                 "orphans are looked for too early",
             ));
         }
-        let orphans = find_orphans(dataset, list_objects(self.root(), dataset).await?);
+        let list = list_objects(self.root(), dataset);
+        let orphans = find_orphans(dataset, step(CrashPoint::ListOrphans, list).await?);
         #[cfg(test)]
         let orphans = match sabotage::is(Sabotage::OrphansStay) {
             true => Vec::new(),
             false => orphans,
         };
-        if !self.fence().check().await? {
+        if !step(CrashPoint::FenceOrphans, self.fence().check()).await? {
             return Ok(Orphans::Fenced);
         }
         let bytes = orphans.iter().map(|orphan| orphan.bytes).sum();
         let keys: Vec<String> = orphans.into_iter().map(|orphan| orphan.key).collect();
-        self.root().delete_all(&keys).await?;
+        step(CrashPoint::DeleteOrphans, self.root().delete_all(&keys)).await?;
         Ok(Orphans::Deleted {
             objects: keys.len() as u64,
             bytes,

@@ -12,11 +12,15 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::CancelHandle;
 use crate::pg::conninfo::{ChannelBinding, ConnectOptions, HostAddress, HostSpec, TargetSession};
-use crate::pg::error::{is_handshake_failure, is_login_failure, source_error, sqlstate};
+use crate::pg::error::{
+    UNREACHABLE_ADVICE, is_handshake_failure, is_login_failure, source_error, sqlstate,
+};
 use crate::pg::session::{ServerIdentity, Session, SessionFacts, column};
+use crate::pg::silence::Silence;
 use crate::pg::tls_params::SslMode;
 use crate::pg::{settings, tls};
 
@@ -27,6 +31,7 @@ const OLDEST_VERSION: u32 = 120_000;
 pub(super) struct RawSession {
     pub(super) client: Client,
     tls: MakeRustlsConnect,
+    source: Arc<ConnectOptions>,
 }
 
 impl ConnectOptions {
@@ -59,8 +64,16 @@ impl ConnectOptions {
         let mut last = None;
         for target in passes {
             for host in &hosts {
-                match self.connect_host(host, &tls, purpose, target).await {
-                    Ok(client) => return Ok(RawSession { client, tls }),
+                let connect = self.connect_host(host, &tls, purpose, target);
+                match step(CrashPoint::Connect, connect).await {
+                    Ok(client) => {
+                        let source = Arc::new(self.clone());
+                        return Ok(RawSession {
+                            client,
+                            tls,
+                            source,
+                        });
+                    }
                     Err(error) if is_login_failure(&error) => return Err(error),
                     Err(error) => last = Some(keep_better(last, error)),
                 }
@@ -202,17 +215,46 @@ impl ConnectOptions {
 }
 
 impl RawSession {
-    /// Identifies the server and pins the session's settings.
+    /// Identifies the server and pins the session's settings, within the connect timeout.
     pub(super) async fn pin(self) -> Result<Session> {
-        let facts = read_facts(&self.client).await?;
-        settings::pin(&self.client, facts.identity.version).await?;
+        let facts = self
+            .within(async {
+                let facts = read_facts(&self.client).await?;
+                settings::pin(&self.client, facts.identity.version).await?;
+                Ok(facts)
+            })
+            .await?;
+        let started_at = facts.identity.started_at;
+        let silence = Silence::new(self.source, facts.backend_pid, started_at);
         let cancel = CancelHandle::new(self.client.cancel_token(), self.tls);
-        Ok(Session::new(Arc::new(self.client), cancel, facts))
+        Ok(Session::new(Arc::new(self.client), cancel, silence, facts))
     }
 
     pub(super) async fn backend_pid(&self) -> Result<i32> {
         let sql = "SELECT pg_catalog.pg_backend_pid()";
-        scalar(&self.client, "the connection could not be checked", sql).await
+        let what = "the connection could not be checked";
+        self.within(scalar(&self.client, what, sql)).await
+    }
+
+    /// Runs one statement without a result.
+    pub(super) async fn execute(&self, what: &str, sql: &str) -> Result<()> {
+        let executed = async {
+            let executed = self.client.batch_execute(sql).await;
+            executed.map_err(|error| source_error(what, error))
+        };
+        self.within(executed).await
+    }
+
+    /// A server that took the login must answer its first questions as fast.
+    async fn within<T>(&self, step: impl Future<Output = Result<T>>) -> Result<T> {
+        let limit = self.source.connect_timeout;
+        timeout(limit, step).await.unwrap_or_else(|_| {
+            let message = "the server took the login and then did not answer in time";
+            Err(Error::new(ErrorKind::Source, message)
+                .with_retryable(true)
+                .with_code("source timeout")
+                .with_advice(UNREACHABLE_ADVICE))
+        })
     }
 }
 
@@ -257,7 +299,8 @@ fn unreachable_host(host: &HostSpec, why: &str) -> Error {
         format!("cannot connect to {}: {why}", host.shown()),
     )
     .with_retryable(true)
-    .with_advice("check host and port, and that the server is up")
+    .with_code("source connection")
+    .with_advice(UNREACHABLE_ADVICE)
 }
 
 /// `application_name` holds 63 bytes.

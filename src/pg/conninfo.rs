@@ -19,6 +19,9 @@ use crate::pg::tls_params::{TlsOptions, read_tls};
 /// `connect_timeout` says otherwise.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a server may be silent before it is asked, over another connection, whether it works.
+pub(crate) const DEFAULT_SILENCE_LIMIT: Duration = Duration::from_secs(60);
+
 /// Where PostgreSQL's socket is looked for when no host is given.
 const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
@@ -35,6 +38,7 @@ pub struct ConnectOptions {
     pub(super) target: TargetSession,
     pub(super) is_shuffled: bool,
     pub(super) keepalive: Keepalive,
+    pub(super) silence_limit: Duration,
 }
 
 /// One server to try.
@@ -110,6 +114,15 @@ impl ConnectOptions {
         format!("{}/{} as {}", hosts.join(","), self.database, self.user)
     }
 
+    /// The same with another limit on a server's silence.
+    #[must_use]
+    pub(crate) fn with_silence_limit(&self, limit: Duration) -> Self {
+        Self {
+            silence_limit: limit,
+            ..self.clone()
+        }
+    }
+
     pub(super) fn resolve(dsn: Option<&str>, around: &Surroundings<'_>) -> Result<Self> {
         let params = Params::gather(dsn, around)?;
         let user = match params.get("user") {
@@ -135,6 +148,7 @@ impl ConnectOptions {
                 &[("disable", false), ("random", true)],
             )?,
             keepalive: read_keepalive(&params)?,
+            silence_limit: DEFAULT_SILENCE_LIMIT,
         })
     }
 }

@@ -8,12 +8,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio_postgres::{Client, CopyOutStream};
 
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::{CancelHandle, CancelOnDrop};
 use crate::pg::error::source_error;
+use crate::pg::silence::Silence;
 
 const WHAT: &str = "the COPY stream broke off";
 
@@ -25,15 +27,22 @@ pub(crate) struct CopyStream {
     frames: Pin<Box<CopyOutStream>>,
     client: Arc<Client>,
     guard: CancelOnDrop,
+    silence: Silence,
     is_over: bool,
 }
 
 impl CopyStream {
-    pub(super) fn new(frames: CopyOutStream, client: Arc<Client>, cancel: &CancelHandle) -> Self {
+    pub(super) fn new(
+        frames: CopyOutStream,
+        client: Arc<Client>,
+        cancel: &CancelHandle,
+        silence: Silence,
+    ) -> Self {
         Self {
             frames: Box::pin(frames),
             client,
             guard: cancel.guard(),
+            silence,
             is_over: false,
         }
     }
@@ -48,10 +57,20 @@ impl CopyStream {
         if self.is_over {
             return Ok(None);
         }
-        let outcome = match self.frames.next().await {
+        let (frames, silence) = (&mut self.frames, &self.silence);
+        let received = step(CrashPoint::CopyFrame, async {
+            // A frame that is there already needs no clock: most are.
+            Ok(match frames.next().now_or_never() {
+                Some(frame) => frame,
+                None => silence.answered(WHAT, frames.next()).await?,
+            })
+        });
+        // Given up, the COPY is cancelled when the stream is dropped.
+        let frame = received.await.inspect_err(|_| self.is_over = true)?;
+        let outcome = match frame {
             Some(Ok(frame)) => return Ok(Some(frame)),
             Some(Err(error)) => Err(source_error(WHAT, error)),
-            None => self.complete().await,
+            None => step(CrashPoint::CopyEnd, self.complete()).await,
         };
         self.is_over = true;
         self.guard.finish();
@@ -62,7 +81,7 @@ impl CopyStream {
     /// CommandComplete, and the connection must answer another query, which an aborted
     /// transaction or a dead server does not.
     async fn complete(&mut self) -> Result<()> {
-        match self.frames.next().await {
+        match self.silence.answered(WHAT, self.frames.next()).await? {
             // tokio-postgres has no word for CommandComplete here: it is the one message that
             // ends as an "unexpected message" without a cause.
             Some(Err(error)) if is_unexpected_message(&error) => {}
@@ -74,8 +93,10 @@ impl CopyStream {
                 ));
             }
         }
-        let alive = self.client.batch_execute("SELECT").await;
-        alive.map_err(|error| source_error("the connection died at the end of the COPY", error))
+        let what = "the connection died at the end of the COPY";
+        let alive = self.client.batch_execute("SELECT");
+        let alive = self.silence.answered(what, alive).await?;
+        alive.map_err(|error| source_error(what, error))
     }
 }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use tokio_postgres::error::{DbError, SqlState};
 
 use crate::error::{Error, ErrorKind};
+use crate::pg::sqlstate;
 
 /// What the server reported: severity, SQLSTATE and, where it is safe, the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +115,9 @@ fn is_message_safe(code: &SqlState) -> bool {
 fn server_error(what: String, db: &DbError) -> Error {
     let server = ServerError::of(db);
     let code = db.code();
-    let mut error = Error::new(kind_of(code), what).with_retryable(is_retryable(code));
+    let mut error = Error::new(kind_of(code), what)
+        .with_retryable(sqlstate::passes(code.code()))
+        .with_code(code.code());
     if let Some(advice) = advice_for(code) {
         error = error.with_advice(advice);
     }
@@ -131,16 +134,6 @@ fn kind_of(code: &SqlState) -> ErrorKind {
         text if text.starts_with("22") => ErrorKind::Data,
         _ => ErrorKind::Source,
     }
-}
-
-/// Failures that pass: a lost server, a conflict with recovery or another lock, full memory.
-fn is_retryable(code: &SqlState) -> bool {
-    let code = code.code();
-    code.starts_with("08")
-        || matches!(
-            code,
-            "40001" | "40P01" | "53200" | "53300" | "55P03" | "57P01" | "57P02" | "57P03"
-        )
 }
 
 fn advice_for(code: &SqlState) -> Option<&'static str> {
@@ -177,25 +170,82 @@ fn advice_for(code: &SqlState) -> Option<&'static str> {
 
 /// Failures on this side of the wire: the socket, TLS, authentication, decoding.
 fn client_error(what: String, error: tokio_postgres::Error) -> Error {
+    let failed = Error::new(ErrorKind::Source, what);
     // The crate keeps its kind private; Display is the kind and nothing else.
-    match error.to_string().as_str() {
-        "error performing TLS handshake" => Error::new(ErrorKind::Source, what)
-            .with_advice("check sslmode and sslrootcert against the server's certificate")
-            .with_source(error),
-        "authentication error" | "invalid configuration" => Error::new(ErrorKind::Source, what)
-            .with_advice(
-                "check the user and the password (PGPASSWORD, ~/.pgpass or the DSN), and \
-                 channel_binding",
-            )
-            .with_source(error),
-        "error communicating with the server"
-        | "connection closed"
-        | "error connecting to server"
-        | "timeout waiting for server" => Error::new(ErrorKind::Source, what)
+    let failed = match error.to_string().as_str() {
+        "error performing TLS handshake" => failed
+            .with_retryable(is_broken_socket(&error))
+            .with_code("source tls")
+            .with_advice("check sslmode and sslrootcert against the server's certificate"),
+        "authentication error" | "invalid configuration" => failed.with_advice(
+            "check the user and the password (PGPASSWORD, ~/.pgpass or the DSN), and \
+             channel_binding",
+        ),
+        "error connecting to server" => failed
             .with_retryable(true)
-            .with_source(error),
-        _ => Error::new(ErrorKind::Source, what).with_source(error),
+            .with_code("source connection")
+            .with_advice(UNREACHABLE_ADVICE),
+        "error communicating with the server" | "connection closed" => failed
+            .with_retryable(true)
+            .with_code("source connection")
+            .with_advice(
+                "the connection broke: check the server's log, and proxies and firewalls between \
+                 here and there; start again to go on",
+            ),
+        "timeout waiting for server" => failed
+            .with_retryable(true)
+            .with_code("source timeout")
+            .with_advice(UNREACHABLE_ADVICE),
+        // What a damaged stream looks like. A fresh connection may bring it whole.
+        "error parsing response from server" | "unexpected message from server" => failed
+            .with_retryable(true)
+            .with_code("source protocol")
+            .with_advice(
+                "what came is not PostgreSQL's protocol: check host and port, and what stands \
+                 between here and the server; TLS keeps others from changing it",
+            ),
+        _ => failed,
+    };
+    failed.with_source(error)
+}
+
+pub(super) const UNREACHABLE_ADVICE: &str = "check host and port, and that the server is up";
+
+/// Whether the connection ended rather than the other side's refusal.
+fn is_broken_socket(error: &tokio_postgres::Error) -> bool {
+    use std::io::ErrorKind as K;
+    let mut source = StdError::source(error);
+    while let Some(error) = source {
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && matches!(
+                io.kind(),
+                K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::UnexpectedEof
+            )
+        {
+            return true;
+        }
+        source = error.source();
     }
+    false
+}
+
+/// Whether a run that has not begun may wait for it to pass: a server that starts or is full, or
+/// a connection that broke. A port where nobody listens, a name that nobody knows and an address
+/// that does not answer are told at once.
+pub(crate) fn passes_soon(error: &Error) -> bool {
+    if let Some(code) = sqlstate(error) {
+        return sqlstate::passes_soon(code.code());
+    }
+    let mut source = StdError::source(error);
+    while let Some(cause) = source {
+        if let Some(client) = cause.downcast_ref::<tokio_postgres::Error>() {
+            return client.is_closed()
+                || client.to_string() == "error communicating with the server"
+                || is_broken_socket(client);
+        }
+        source = cause.source();
+    }
+    false
 }
 
 #[cfg(test)]
@@ -209,18 +259,6 @@ mod tests {
         }
         for code in ["42P01", "57P01", "55P03", "XX001", "22023"] {
             assert!(is_message_safe(&SqlState::from_code(code)), "{code}");
-        }
-    }
-
-    #[test]
-    fn only_passing_failures_are_retryable() {
-        for code in [
-            "08006", "40001", "40P01", "53200", "53300", "55P03", "57P01",
-        ] {
-            assert!(is_retryable(&SqlState::from_code(code)), "{code}");
-        }
-        for code in ["42P01", "57014", "53100", "XX001", "25P02", "42501"] {
-            assert!(!is_retryable(&SqlState::from_code(code)), "{code}");
         }
     }
 }

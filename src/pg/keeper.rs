@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lsn::Lsn;
 use crate::pg::catalog::{load_table, same_columns, wider_children};
@@ -229,8 +230,11 @@ impl Keeper {
 
     /// Ends the transactions, which frees locks and snapshot.
     pub(crate) async fn release(self) -> Result<()> {
-        self.session.commit().await?;
-        self.locker.session().commit().await
+        step(CrashPoint::Release, async {
+            self.session.commit().await?;
+            self.locker.session().commit().await
+        })
+        .await
     }
 
     /// Reads every table's schema behind the savepoint of the planning. The locks are taken first:
@@ -381,11 +385,9 @@ async fn connect_pair(source: &ConnectOptions, purpose: &str) -> Result<(Session
     let second = source.connect_raw(purpose).await?;
     let before = first.backend_pid().await?;
     let what = "the connection could not be checked";
-    let begin = second.client.batch_execute("BEGIN").await;
-    begin.map_err(|error| crate::pg::error::source_error(what, error))?;
+    second.execute(what, "BEGIN").await?;
     let is_shared = second.backend_pid().await? == before || first.backend_pid().await? != before;
-    let end = second.client.batch_execute("ROLLBACK").await;
-    end.map_err(|error| crate::pg::error::source_error(what, error))?;
+    second.execute(what, "ROLLBACK").await?;
     if is_shared {
         return Err(pooled());
     }
@@ -407,9 +409,8 @@ async fn take_snapshot(session: &Session, locker: &Session) -> Result<Snapshot> 
     session.begin_snapshot(None).await?;
     let lsn = current_lsn(locker).await?;
     let sql = "SELECT pg_catalog.pg_export_snapshot()";
-    let row = session
-        .query_one("the snapshot could not be exported", sql, &[])
-        .await?;
+    let export = session.query_one("the snapshot could not be exported", sql, &[]);
+    let row = step(CrashPoint::TakeSnapshot, export).await?;
     describe(session, column(&row, 0)?, Some(lsn), false).await
 }
 

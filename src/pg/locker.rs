@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::catalog::load_table;
 use crate::pg::error::sqlstate;
@@ -84,7 +85,11 @@ impl Locker {
             self.session
                 .execute(what, &format!("SAVEPOINT {savepoint}"))
                 .await?;
-            match lock_table(&self.session, table, filter).await {
+            let locked = step(
+                CrashPoint::LockTable,
+                lock_table(&self.session, table, filter),
+            );
+            match locked.await {
                 Ok(()) => stack.0.push((table.name.clone(), false)),
                 Err(error) if table.is_named || is_about_all(&error) => return Err(error),
                 Err(error) => {
@@ -112,7 +117,7 @@ impl Locker {
             // The savepoint itself stays, below the next one that is rolled back to.
             let sql = format!("ROLLBACK TO SAVEPOINT t{lowest}");
             let what = "the table's locks could not be let go";
-            self.session.execute(what, &sql).await?;
+            step(CrashPoint::LetGo, self.session.execute(what, &sql)).await?;
         }
         Ok(())
     }

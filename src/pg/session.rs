@@ -11,10 +11,12 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, Statement};
 
 use crate::chunk::PlannedRelation;
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::cancel::CancelHandle;
 use crate::pg::copy_stream::CopyStream;
 use crate::pg::error::{is_snapshot_gone, source_error};
+use crate::pg::silence::Silence;
 use crate::pg::sql::{copy_statement, from_clause, quote_literal, quote_table};
 use crate::snapshot::Snapshot;
 use crate::table::RelationKind;
@@ -42,6 +44,7 @@ pub(crate) struct ServerIdentity {
 pub(crate) struct Session {
     client: Arc<Client>,
     cancel: CancelHandle,
+    silence: Silence,
     identity: ServerIdentity,
     backend_pid: i32,
     database: String,
@@ -68,10 +71,16 @@ impl ServerIdentity {
 }
 
 impl Session {
-    pub(super) fn new(client: Arc<Client>, cancel: CancelHandle, facts: SessionFacts) -> Self {
+    pub(super) fn new(
+        client: Arc<Client>,
+        cancel: CancelHandle,
+        silence: Silence,
+        facts: SessionFacts,
+    ) -> Self {
         Self {
             client,
             cancel,
+            silence,
             identity: facts.identity,
             backend_pid: facts.backend_pid,
             database: facts.database,
@@ -139,7 +148,8 @@ impl Session {
     /// is another one, was promoted or restarted.
     pub(crate) async fn join_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
         self.check_server(snapshot)?;
-        self.begin_snapshot(Some(&snapshot.id)).await?;
+        let begin = self.begin_snapshot(Some(&snapshot.id));
+        step(CrashPoint::JoinSnapshot, begin).await?;
         if self.visible_snapshot().await? == snapshot.visible {
             return Ok(());
         }
@@ -185,9 +195,8 @@ impl Session {
                 quote_table(&relation.name)
             ),
         };
-        let locked = self
-            .execute("the table could not be locked at once", &sql)
-            .await;
+        let lock = self.execute("the table could not be locked at once", &sql);
+        let locked = step(CrashPoint::LockChunk, lock).await;
         locked.map_err(|error| error.with_table(relation.name.to_string()))
     }
 
@@ -297,11 +306,13 @@ impl Session {
     pub(crate) async fn copy_out(&self, select: &str) -> Result<CopyStream> {
         let sql = copy_statement(select);
         let what = "the COPY could not be started";
-        let frames = self.guarded(what, self.client.copy_out(&sql)).await?;
+        let begin = self.guarded(what, self.client.copy_out(&sql));
+        let frames = step(CrashPoint::CopyBegin, begin).await?;
         Ok(CopyStream::new(
             frames,
             Arc::clone(&self.client),
             &self.cancel,
+            self.silence.clone(),
         ))
     }
 
@@ -408,7 +419,8 @@ impl Session {
                 .with_retryable(true));
         }
         let mut guard = self.cancel.guard();
-        let outcome = statement.await;
+        // Given up, it is cancelled as if nobody waited for it.
+        let outcome = self.silence.answered(what, statement).await?;
         guard.finish();
         outcome.map_err(|error| source_error(what, error))
     }

@@ -9,6 +9,7 @@ use std::io;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
+use super::health::{code_of_status, code_of_transport};
 use crate::error::{Error, ErrorKind};
 
 /// Characters of a store's own words that are kept.
@@ -26,13 +27,32 @@ struct StoreCause(String);
 pub(super) fn store_error(action: &str, target: &str, cause: &object_store::Error) -> Error {
     let text = chain_text(cause);
     let class = classify(action, cause, &text);
-    Error::new(
+    let error = Error::new(
         class.kind,
         format!("cannot {action} {target}: {}", class.what),
     )
     .with_advice(class.advice)
     .with_retryable(class.retryable)
-    .with_source(StoreCause(scrub(&text)))
+    .with_source(StoreCause(scrub(&text)));
+    match code(cause, &text) {
+        Some(code) => error.with_code(code),
+        None => error,
+    }
+}
+
+/// What is counted: the status, or how the connection failed.
+fn code(cause: &object_store::Error, text: &str) -> Option<String> {
+    if let Some(status) = status_in(text) {
+        return Some(code_of_status(status));
+    }
+    let http = in_chain::<HttpError>(cause)?;
+    Some(code_of_transport(http.kind()).to_owned())
+}
+
+/// The status of a refused request, from the words of the store's client.
+fn status_in(text: &str) -> Option<u16> {
+    let (_, after) = text.split_once("status code: ")?;
+    after.get(..3)?.parse().ok()
 }
 
 /// The error of a local path that cannot be resolved.
@@ -146,11 +166,21 @@ fn classify_words(text: &str) -> Option<Class> {
             "use https, or set AWS_ALLOW_HTTP=true (GOOGLE_, AZURE_) for a store on this network",
         ));
     }
+    if let Some(class) = passing_words(&has) {
+        return Some(class);
+    }
+    if has(&["RequestTimeTooSkewed"]) {
+        return Some(class(
+            ErrorKind::Config,
+            "this machine's clock is wrong",
+            "set the clock: requests are signed with the time",
+        ));
+    }
     if has(&[
         "InvalidAccessKeyId",
         "SignatureDoesNotMatch",
-        "ExpiredToken",
         "AuthenticationFailed",
+        "AuthenticationRequired",
         "failed to authenticate",
     ]) {
         return Some(class(
@@ -176,20 +206,49 @@ fn classify_words(text: &str) -> Option<Class> {
     None
 }
 
+/// Refusals that another try can get past.
+fn passing_words(has: &dyn Fn(&[&str]) -> bool) -> Option<Class> {
+    let passing = |what, advice| Class {
+        retryable: true,
+        ..class(ErrorKind::Storage, what, advice)
+    };
+    // A role's credentials are asked for anew once they have run out; given ones stay as they are.
+    if has(&[
+        "ExpiredToken",
+        "TokenRefreshRequired",
+        "Request has expired",
+        "Signature not valid in the specified time frame",
+        "Lifetime validation failed",
+    ]) {
+        return Some(passing(
+            "the credentials have expired",
+            "renew them (AWS_SESSION_TOKEN and its keys, AZURE_STORAGE_SAS_KEY), or use a role, \
+             which is renewed by itself; start again to go on",
+        ));
+    }
+    if has(&["NoSuchUpload"]) {
+        return Some(passing(
+            "the store no longer knows the upload",
+            "if it comes back, look for a lifecycle rule that removes multipart uploads too early",
+        ));
+    }
+    if has(&["OperationAborted", "ConditionalRequestConflict"]) {
+        return Some(passing("another request was under way", WELL_ADVICE));
+    }
+    has(&["RequestTimeout"]).then(|| passing("the store waited too long for bytes", WELL_ADVICE))
+}
+
+const WELL_ADVICE: &str = "start again when it is well; what was committed stays";
+
 fn classify_transport(cause: &object_store::Error, text: &str) -> Class {
-    let server = [
-        "status code: 5",
-        "status code: 429",
-        "status code: 408",
-        "SlowDown",
-    ];
-    if server.iter().any(|word| text.contains(word)) {
+    let is_passing = |status| matches!(status, 408 | 425 | 429 | 500 | 502..=504 | 507..=599);
+    if status_in(text).is_some_and(is_passing) || text.contains("SlowDown") {
         return Class {
             retryable: true,
             ..class(
                 ErrorKind::Storage,
                 "the store failed or is overloaded",
-                "start again when it is well; what was committed stays",
+                WELL_ADVICE,
             )
         };
     }

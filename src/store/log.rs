@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::layout::log_key;
 use super::{Created, Root};
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 #[cfg(test)]
 use crate::sabotage::{self, Sabotage};
@@ -55,7 +56,7 @@ impl AppendLog {
     /// Writes entry `seq` unless it is there. Every answer of the store but a plain success is
     /// settled by reading back: "exists" may be our own try, and so may an error.
     ///
-    /// No two writers may ever use the same bytes: put a nonce in.
+    /// No two writers may ever use the same bytes: put a nonce in. `point` says what the entry is.
     ///
     /// # Errors
     ///
@@ -63,13 +64,18 @@ impl AppendLog {
     /// for the same `seq`, and nothing else may be written there. The same when it is dropped
     /// midway. On a local disk an error is never turned into a success by reading back, which
     /// would come from memory and prove nothing about the disk.
-    pub(crate) async fn append(&self, seq: u64, bytes: &Bytes) -> Result<Appended> {
+    pub(crate) async fn append_entry(
+        &self,
+        seq: u64,
+        bytes: &Bytes,
+        point: CrashPoint,
+    ) -> Result<Appended> {
         let mut failure = None;
         for tries in 0..MAX_TRIES {
             if tries > 0 {
                 tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(tries)).await;
             }
-            match self.try_append(seq, bytes).await {
+            match self.try_append(seq, bytes, point).await {
                 Ok(Some(appended)) => return Ok(appended),
                 // Refused, yet nothing is there: S3 answers so while another write is on its way.
                 Ok(None) => {}
@@ -86,8 +92,20 @@ impl AppendLog {
         }))
     }
 
-    async fn try_append(&self, seq: u64, bytes: &Bytes) -> Result<Option<Appended>> {
-        let created = self.root.create(&log_key(seq), bytes.clone()).await;
+    /// An entry of whatever kind.
+    #[cfg(test)]
+    pub(crate) async fn append(&self, seq: u64, bytes: &Bytes) -> Result<Appended> {
+        self.append_entry(seq, bytes, CrashPoint::CommitEntry).await
+    }
+
+    async fn try_append(
+        &self,
+        seq: u64,
+        bytes: &Bytes,
+        point: CrashPoint,
+    ) -> Result<Option<Appended>> {
+        let key = log_key(seq);
+        let created = step(point, self.root.create(&key, bytes.clone())).await;
         let failure = match created {
             Ok(Created::Yes) => return Ok(Some(Appended::Created)),
             Ok(Created::Exists) => None,

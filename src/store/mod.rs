@@ -6,10 +6,14 @@
 
 mod download;
 mod error;
+mod health;
+mod http;
 pub(crate) mod layout;
 mod log;
 mod open;
 mod probe;
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -31,6 +35,7 @@ use sha2::{Digest, Sha256};
 use self::error::store_error;
 use crate::error::{Error, ErrorKind, Result};
 
+pub(crate) use self::health::Health;
 pub(crate) use self::log::{AppendLog, Appended};
 pub(crate) use self::upload::{PARTS_IN_FLIGHT, Upload};
 
@@ -51,6 +56,8 @@ pub struct Root {
     base: Arc<str>,
     /// A local disk: read-after-write comes from memory, so it proves nothing about the disk.
     is_local: bool,
+    /// How its store fares, seen by every request.
+    health: Arc<Health>,
 }
 
 /// An object as the store describes it.
@@ -100,6 +107,11 @@ impl Root {
     #[must_use]
     pub fn url(&self) -> String {
         open::show_url(&self.base, &self.prefix, self.is_local)
+    }
+
+    /// How the store fares.
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
     /// Whether the root is on a local disk.

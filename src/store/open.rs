@@ -19,8 +19,9 @@ use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, ObjectStoreSchem
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::{Position, Url};
 
-use super::Root;
 use super::error::{config_cause, path_error};
+use super::http::Connector;
+use super::{Health, Root};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How often one request is repeated after a 5xx, 429 or broken connection.
@@ -29,7 +30,7 @@ const MAX_RETRIES: usize = 8;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(90);
 /// The longest pause between two tries; the first is 100 ms, with jitter.
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
-/// How long one request may take, body included: 8 MiB in a minute is 140 kB/s.
+/// How long one request may take; what it carries gives it more (`http`).
 const REQUEST_TIMEOUT: &str = "60 seconds";
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: &str = "5 seconds";
@@ -86,6 +87,7 @@ impl Root {
             prefix: Path::parse(prefix).expect("a test's prefix is a path"),
             base: "memory://".into(),
             is_local: false,
+            health: Arc::default(),
         }
     }
 }
@@ -133,6 +135,7 @@ fn open_local(path: &FsPath, shown: &str, store_options: &[(String, String)]) ->
         prefix,
         base: base.to_string_lossy().into(),
         is_local: true,
+        health: Arc::default(),
     })
 }
 
@@ -182,11 +185,13 @@ fn open_cloud(url: &str, parsed: &Url, store_options: &[(String, String)]) -> Re
             "write ? and # in a key as %3F and %23; put a SAS token into AZURE_STORAGE_SAS_KEY",
         ));
     }
-    let build = |retry: Patience| -> Result<Arc<dyn ObjectStore>> {
+    let health = Arc::<Health>::default();
+    let build = |patience: Patience| -> Result<Arc<dyn ObjectStore>> {
+        let http = Connector(Arc::clone(&health));
         match scheme {
-            ObjectStoreScheme::AmazonS3 => open_s3(url, store_options, retry),
-            ObjectStoreScheme::GoogleCloudStorage => open_gcs(url, store_options, retry),
-            ObjectStoreScheme::MicrosoftAzure => open_azure(url, store_options, retry),
+            ObjectStoreScheme::AmazonS3 => open_s3(url, store_options, patience, http),
+            ObjectStoreScheme::GoogleCloudStorage => open_gcs(url, store_options, patience, http),
+            ObjectStoreScheme::MicrosoftAzure => open_azure(url, store_options, patience, http),
             _ => Err(bad_url(url, "its scheme is not supported")),
         }
     };
@@ -196,6 +201,7 @@ fn open_cloud(url: &str, parsed: &Url, store_options: &[(String, String)]) -> Re
         base: base_url(parsed, &prefix).into(),
         prefix,
         is_local: false,
+        health,
     })
 }
 
@@ -268,8 +274,11 @@ fn open_s3(
     url: &str,
     options: &[(String, String)],
     patience: Patience,
+    http: Connector,
 ) -> Result<Arc<dyn ObjectStore>> {
-    let mut builder = AmazonS3Builder::from_env().with_retry(patience.retry());
+    let mut builder = AmazonS3Builder::from_env()
+        .with_retry(patience.retry())
+        .with_http_connector(http);
     for (key, value) in default_timeouts(patience, "AWS") {
         builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
     }
@@ -283,8 +292,11 @@ fn open_gcs(
     url: &str,
     options: &[(String, String)],
     patience: Patience,
+    http: Connector,
 ) -> Result<Arc<dyn ObjectStore>> {
-    let mut builder = GoogleCloudStorageBuilder::from_env().with_retry(patience.retry());
+    let mut builder = GoogleCloudStorageBuilder::from_env()
+        .with_retry(patience.retry())
+        .with_http_connector(http);
     for (key, value) in default_timeouts(patience, "GOOGLE") {
         builder = builder.with_config(GoogleConfigKey::Client(key), value);
     }
@@ -298,8 +310,11 @@ fn open_azure(
     url: &str,
     options: &[(String, String)],
     patience: Patience,
+    http: Connector,
 ) -> Result<Arc<dyn ObjectStore>> {
-    let mut builder = MicrosoftAzureBuilder::from_env().with_retry(patience.retry());
+    let mut builder = MicrosoftAzureBuilder::from_env()
+        .with_retry(patience.retry())
+        .with_http_connector(http);
     for (key, value) in default_timeouts(patience, "AZURE") {
         builder = builder.with_config(AzureConfigKey::Client(key), value);
     }

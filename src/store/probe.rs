@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::layout::OWN_DIR;
 use super::{Created, Root, random_token};
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long each request of the probe may take, its repeats included.
@@ -37,12 +38,14 @@ impl Root {
             let _ = tokio::time::timeout(CLEANUP_TIMEOUT, prober.delete(&key)).await;
             return Err(error);
         }
-        prober.in_time(prober.delete(&key)).await
+        let delete = step(CrashPoint::ProbeDelete, prober.delete(&key));
+        prober.in_time(delete).await
     }
 
     async fn check_create(&self, key: &str) -> Result<()> {
         let first = Bytes::from(random_token());
-        self.in_time(self.create(key, first.clone())).await?;
+        let create = step(CrashPoint::Probe, self.create(key, first.clone()));
+        self.in_time(create).await?;
         let second = Bytes::from(random_token());
         let again = self.in_time(self.create(key, second)).await?;
         // The first may have answered "exists" for its own try; the bytes tell.

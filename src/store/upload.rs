@@ -11,6 +11,7 @@ use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 use tokio::task::JoinSet;
 
 use super::{ObjectInfo, Root, plain_etag};
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Parts on their way at once.
@@ -43,7 +44,7 @@ pub(crate) struct Upload {
     bytes: u64,
     parts: u64,
     multipart: Option<Box<dyn MultipartUpload>>,
-    in_flight: JoinSet<object_store::Result<()>>,
+    in_flight: JoinSet<Result<()>>,
     /// A part failed: completing would leave a hole on some stores.
     is_broken: bool,
 }
@@ -126,8 +127,9 @@ impl Upload {
         }
         if self.multipart.is_none() {
             let payload: PutPayload = self.buffer.drain(..).collect();
-            let put = self.root.store.put(&self.path, payload).await;
-            let put = put.map_err(|cause| self.failed(&cause))?;
+            let put = self.root.store.put(&self.path, payload);
+            let put = answer(&self.root, &self.key, put);
+            let put = step(CrashPoint::PutObject, put).await?;
             return Ok(put.e_tag.as_deref().map(plain_etag));
         }
         if self.buffered > 0 {
@@ -142,8 +144,8 @@ impl Upload {
                 "a multipart upload vanished",
             ));
         };
-        let put = multipart.complete().await;
-        let put = put.map_err(|cause| self.failed(&cause))?;
+        let put = answer(&self.root, &self.key, multipart.complete());
+        let put = step(CrashPoint::CompleteUpload, put).await?;
         Ok(put.e_tag.as_deref().map(plain_etag))
     }
 
@@ -157,15 +159,19 @@ impl Upload {
             .with_advice("cut the table into smaller chunks, or raise --part-bytes"));
         }
         if self.multipart.is_none() {
-            let begun = self.root.store.put_multipart(&self.path).await;
-            self.multipart = Some(begun.map_err(|cause| self.failed(&cause))?);
+            let begun = self.root.store.put_multipart(&self.path);
+            let begun = answer(&self.root, &self.key, begun);
+            self.multipart = Some(step(CrashPoint::BeginUpload, begun).await?);
         }
         while self.in_flight.len() >= PARTS_IN_FLIGHT {
             self.join_part().await?;
         }
         let part = self.cut_part();
         if let Some(multipart) = &mut self.multipart {
-            self.in_flight.spawn(multipart.put_part(part));
+            let (root, key) = (self.root.clone(), self.key.clone());
+            let sent = multipart.put_part(part);
+            let sent = async move { answer(&root, &key, sent).await };
+            self.in_flight.spawn(step(CrashPoint::UploadPart, sent));
             self.parts += 1;
         }
         Ok(())
@@ -173,8 +179,8 @@ impl Upload {
 
     async fn join_part(&mut self) -> Result<()> {
         match self.in_flight.join_next().await {
-            None | Some(Ok(Ok(()))) => Ok(()),
-            Some(Ok(Err(cause))) => Err(self.failed(&cause)),
+            None => Ok(()),
+            Some(Ok(sent)) => sent,
             Some(Err(cause)) => {
                 Err(Error::new(ErrorKind::Internal, "an upload task died").with_source(cause))
             }
@@ -208,10 +214,6 @@ impl Upload {
         self.part_bytes
             .saturating_mul(2_usize.saturating_pow(doublings))
     }
-
-    fn failed(&self, cause: &object_store::Error) -> Error {
-        self.root.failed("write", &self.key, cause)
-    }
 }
 
 impl Drop for Upload {
@@ -226,9 +228,24 @@ impl Drop for Upload {
     }
 }
 
+/// The store's answer to a step of writing `key`, classified.
+async fn answer<T>(
+    root: &Root,
+    key: &str,
+    request: impl Future<Output = object_store::Result<T>>,
+) -> Result<T> {
+    let answer = request.await;
+    answer.map_err(|cause| root.failed("write", key, &cause))
+}
+
 async fn abort(mut multipart: Box<dyn MultipartUpload>, key: String) {
-    if let Err(cause) = multipart.abort().await {
-        let cause = super::error::scrub(&cause.to_string());
-        tracing::debug!(key, cause, "a multipart upload was not aborted");
-    }
+    let aborted = async {
+        multipart.abort().await.map_err(|cause| {
+            let text = super::error::scrub(&cause.to_string());
+            tracing::debug!(key, cause = text, "a multipart upload was not aborted");
+            super::store_error("abort", &key, &cause)
+        })
+    };
+    // Best effort: what is left of it is found by its key.
+    let _ = step(CrashPoint::AbortUpload, aborted).await;
 }

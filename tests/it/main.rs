@@ -10,6 +10,7 @@ mod cli;
 mod combined;
 mod connect;
 mod corpus;
+mod crash;
 mod database;
 mod exceptions;
 mod guarantees;

@@ -35,18 +35,19 @@ impl ReadChunk for SimReader {
         &mut self,
         job: Job,
         abandon: &CancellationToken,
-    ) -> Result<(ChunkEntry, Vec<Retry>)> {
+        retries: &mut Vec<Retry>,
+    ) -> Result<ChunkEntry> {
         let work = Arc::clone(&self.work);
         let (table, chunk) = work.chunk(job);
-        let mut retries = Vec::new();
         loop {
             let attempt = retries.len() as u32 + 1;
             match self.read_once(table, chunk, attempt, abandon).await {
-                Ok(entry) => return Ok((entry, retries)),
+                Ok(entry) => return Ok(entry),
                 Err(error) if error.is_retryable() && attempt < work.options.chunk_attempts => {
                     retries.push(Retry {
                         chunk: chunk.id,
                         attempt,
+                        kind: error.kind().to_string(),
                         reason: one_line(&error),
                     });
                     let wait = self.rng.millis(10, 1_000);

@@ -4,6 +4,7 @@
 //! after a wait of any length, counted only after its footer was read back. It knows neither rows
 //! nor connections, so that a simulation can drive it as workers do.
 
+use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{Footer, read_footer};
 use crate::manifest::{Fence, ObjectEntry};
@@ -39,7 +40,7 @@ pub(crate) async fn land(
     upload: Upload,
     encoded: Encoded,
 ) -> Result<ObjectEntry> {
-    if !fence.check().await? {
+    if !step(CrashPoint::FenceBefore, fence.check()).await? {
         upload.abort().await;
         return Err(fenced());
     }
@@ -51,11 +52,11 @@ pub(crate) async fn land(
     let stored = upload.complete().await?;
     // The upload may have waited long for the store. A successor that found its orphans
     // before this one landed would leave it beside its own objects.
-    let is_ours = fence.check().await?;
+    let is_ours = step(CrashPoint::FenceAfter, fence.check()).await?;
     #[cfg(test)]
     let is_ours = is_ours || sabotage::is(Sabotage::LandedUnchecked);
     if !is_ours {
-        root.delete(key).await?;
+        step(CrashPoint::DeleteFenced, root.delete(key)).await?;
         return Err(fenced());
     }
     check_footer(root, key, &encoded).await?;
@@ -80,7 +81,8 @@ async fn check_footer(root: &Root, key: &str, encoded: &Encoded) -> Result<()> {
     };
     let mut wanted = FOOTER_GUESS_BYTES.min(bytes);
     loop {
-        let Some((stored, tail)) = root.get_tail(key, wanted).await? else {
+        let tail = step(CrashPoint::ReadFooter, root.get_tail(key, wanted));
+        let Some((stored, tail)) = tail.await? else {
             return Err(wrong("is not there after its upload".into()));
         };
         if stored.bytes != bytes {

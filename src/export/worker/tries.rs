@@ -10,36 +10,48 @@ use super::{Connection, Job, cancelled, one_line};
 use crate::error::Result;
 use crate::export::progress::TableCounters;
 use crate::export::report::Retry;
-use crate::export::retry::wait_after;
+use crate::export::retry::{kind_of, wait_after};
 use crate::manifest::ChunkEntry;
 
 impl Connection {
-    /// Reads a chunk, again after each failure that may pass.
-    pub(super) async fn read_with_retries(&mut self, job: Job) -> Result<(ChunkEntry, Vec<Retry>)> {
+    /// Reads a chunk, again after each failure that may pass. `retries` gets the tries that
+    /// failed before the last one.
+    pub(super) async fn read_with_retries(
+        &mut self,
+        job: Job,
+        retries: &mut Vec<Retry>,
+    ) -> Result<ChunkEntry> {
         let work = Arc::clone(&self.work);
         let (table, chunk) = work.chunk(job);
-        let mut retries = Vec::new();
+        let patience = &work.pacer.patience;
         loop {
             let attempt = retries.len() as u32 + 1;
             let before = Tried::default();
-            match self.read_chunk(table, chunk, attempt, &before).await {
-                Ok(entry) => return Ok((entry, retries)),
-                Err(error) if error.is_retryable() && attempt < work.options.chunk_attempts => {
-                    before.take_back(&table.counters);
-                    tracing::warn!(
-                        table = %table.schema.name, chunk = %chunk.id, attempt,
-                        error = one_line(&error), "chunk failed, trying again"
-                    );
-                    retries.push(Retry {
-                        chunk: chunk.id,
-                        attempt,
-                        reason: one_line(&error),
-                    });
-                    self.session = None;
-                    self.wait(attempt).await?;
+            let error = match self.read_chunk(table, chunk, attempt, &before).await {
+                Ok(entry) => {
+                    patience.landed();
+                    return Ok(entry);
                 }
-                Err(error) => return Err(error),
+                Err(error) => error,
+            };
+            let may_pass = error.is_retryable() && attempt < work.options.chunk_attempts;
+            if !(may_pass && patience.bears(&error)) {
+                return Err(error);
             }
+            before.take_back(&table.counters);
+            let reason = one_line(&error);
+            tracing::warn!(
+                table = %table.schema.name, chunk = %chunk.id, attempt, error = reason,
+                "chunk failed, trying again"
+            );
+            retries.push(Retry {
+                chunk: chunk.id,
+                attempt,
+                kind: kind_of(&error),
+                reason,
+            });
+            self.session = None;
+            self.wait(attempt).await?;
         }
     }
 
@@ -48,6 +60,7 @@ impl Connection {
             () = tokio::time::sleep(wait_after(attempt, rand::random())) => Ok(()),
             () = self.work.pacer.stop.cancelled() => Err(cancelled()),
             () = self.abandon.cancelled() => Err(cancelled()),
+            () = self.work.pacer.patience.spent.cancelled() => Err(cancelled()),
         }
     }
 }
