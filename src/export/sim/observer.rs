@@ -162,15 +162,18 @@ impl Observer {
     /// What holds once no process runs and nothing is under way.
     pub(super) fn check_settled(&self) {
         let mut seen = self.lock();
-        let checked = seen.parts.check_strays();
-        let is_complete = (seen.dataset.as_ref()).is_some_and(|of| of.state == State::Complete);
+        if (seen.dataset.as_ref()).is_none_or(|of| of.state != State::Complete) {
+            // Whoever completes the run that is open takes away what lies beside it.
+            return;
+        }
+        let strays = seen.parts.check_strays();
         // Without faults, all writers came to their end, also those that stood still.
         let is_calm = seen.coverage.faults == 0 && seen.coverage.deaths == 0;
-        let files = match is_complete && is_calm {
+        let files = match is_calm {
             true => seen.files.check_end(&self.store, &seen.completed),
             false => Ok(()),
         };
-        if let Err(what) = checked.and(files) {
+        if let Err(what) = strays.and(files) {
             seen.fail(what);
         }
     }
