@@ -149,6 +149,7 @@ mod armed {
     //!
     //! `PGSLUICE_PLAN_CHUNKS=N`: one entry of the log plans at most N chunks.
 
+    use std::io::Write as _;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -156,6 +157,9 @@ mod armed {
     use crate::error::{Error, ErrorKind, Result};
 
     const VARIABLE: &str = "PGSLUICE_CRASH_POINT";
+    /// Sends the signal and ends when it has taken effect: until then this thread waits.
+    const STOP: &str = "kill -STOP $1 && for i in $(seq 500); do
+        grep -q 'State:.T' /proc/$1/status && exit; sleep 0.01; done";
     const PLAN_CHUNKS: &str = "PGSLUICE_PLAN_CHUNKS";
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,14 +233,16 @@ mod armed {
         fn stop(&self) {
             self.tell();
             let pid = std::process::id().to_string();
-            let sent = std::process::Command::new("kill")
-                .args(["-STOP", &pid])
+            let sent = std::process::Command::new("sh")
+                .args(["-c", STOP, "sh", &pid])
                 .status();
             assert!(sent.is_ok_and(|status| status.success()), "cannot stop");
         }
 
         fn tell(&self) {
-            eprintln!("crash point {}: {:?}", self.point.name(), self.what);
+            // Past the log, whose level the test may have lowered. Without it the test fails.
+            let (name, what) = (self.point.name(), self.what);
+            let _ = writeln!(std::io::stderr(), "crash point {name}: {what:?}");
         }
     }
 

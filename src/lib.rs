@@ -70,7 +70,7 @@ pub use options::{
     DEFAULT_PART_BYTES, DEFAULT_RETRY_BUDGET, DEFAULT_ROW_GROUP_BYTES, DEFAULT_SOURCE_TIMEOUT,
     DEFAULT_TARGET_OBJECT_BYTES, DEFAULT_WORKERS, DailyWindow, ExportOptions, Guards, Hive,
     Incremental, Inheritance, Interval, MAX_WORKERS, MapTo, NamePattern, OnUnrepresentable, Pace,
-    Profile, Query, TablePattern, TableSelector,
+    Profile, Query, TablePattern, TableSelector, Writers,
 };
 pub use pg::ConnectOptions;
 pub use pg_type::{NumericModifier, PgType};

@@ -6,6 +6,7 @@ mod compression;
 mod pace;
 mod select;
 mod types;
+mod writers;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -18,6 +19,7 @@ pub use self::compression::Compression;
 pub use self::pace::{DEFAULT_CHECK_INTERVAL, DEFAULT_MAX_WAIT, DailyWindow, Guards, Pace};
 pub use self::select::{Inheritance, NamePattern, Query, TablePattern, TableSelector};
 pub use self::types::{MapTo, OnUnrepresentable, Profile};
+pub use self::writers::Writers;
 
 /// Workers, by default: one receives while the other's rows are encoded.
 pub const DEFAULT_WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two is not zero");
@@ -102,6 +104,9 @@ pub struct ExportOptions {
     pub require_consistent: bool,
     /// Take a dataset over from a writer that may still be alive. It is fenced, not harmed.
     pub takeover: bool,
+    /// What keeps two writers of a dataset apart. [`Writers::Single`] is for stores that ignore
+    /// put-if-absent.
+    pub writers: Writers,
     /// How Parquet pages are compressed.
     pub compression: Compression,
     /// Raw COPY bytes that make a batch. Default [`DEFAULT_BATCH_BYTES`].
@@ -164,6 +169,7 @@ impl ExportOptions {
             snapshot: None,
             require_consistent: false,
             takeover: false,
+            writers: Writers::default(),
             compression: Compression::default(),
             batch_bytes: DEFAULT_BATCH_BYTES,
             batch_rows: DEFAULT_BATCH_ROWS,

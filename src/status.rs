@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::chunk::Totals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Dataset, ManifestLog, RunSummary, State};
+use crate::options::Writers;
 use crate::snapshot::{Consistency, Snapshot};
 use crate::store::Root;
 
@@ -38,6 +39,8 @@ pub struct DatasetStatus {
     pub reason: Option<String>,
     /// How its rows hang together.
     pub consistency: Consistency,
+    /// What keeps its writers apart.
+    pub writers: Writers,
     /// Every snapshot its committed chunks were read under.
     pub snapshots: Vec<Snapshot>,
     /// The newest writer's epoch.
@@ -129,6 +132,7 @@ fn describe(root: &Root, dataset: &Dataset) -> DatasetStatus {
         },
         reason: Some(dataset.reason.clone()),
         consistency: dataset.consistency(),
+        writers: dataset.config.writers,
         snapshots: dataset.used_snapshots().cloned().collect(),
         epoch: dataset.epoch,
         writer: dataset.writer.to_string(),

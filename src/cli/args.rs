@@ -333,6 +333,14 @@ pub(crate) struct RunArgs {
     /// Take datasets over from a writer that may still be alive; it stops and loses nothing
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub(crate) takeover: Option<String>,
+    /// Go on where the store ignores put-if-absent, under a lock in the source: weaker, see
+    /// docs/stores.md
+    ///
+    /// One run at a time then holds an advisory lock in the source's server for each dataset. All
+    /// runs must reach the same server, and name the dataset by the same URL. Recorded in the
+    /// manifest; later runs need it, too.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) single_writer: Option<String>,
     /// How often this writer shows that it is alive; after three misses it counts as dead
     /// [default: 3s]
     #[arg(long, value_name = "DURATION", value_hint = ValueHint::Other)]

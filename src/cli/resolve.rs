@@ -13,7 +13,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use pgsluice::{ExportOptions, Hive, Incremental, MapTo, Profile, Result};
+use pgsluice::{ExportOptions, Hive, Incremental, MapTo, Profile, Result, Writers};
 
 use super::args::{ChunkArgs, DisplayArgs, JobArgs, StatusArgs, StoreArgs, TypesArgs};
 use super::layers::{Layers, Origin, Setting, config};
@@ -176,6 +176,9 @@ fn options(args: &JobArgs, layers: &Layers<'_>) -> Result<ExportOptions> {
         layers,
     )?;
     options.takeover = switch("takeover", run.takeover.as_deref(), layers)?;
+    if switch("single-writer", run.single_writer.as_deref(), layers)? {
+        options.writers = Writers::Single;
+    }
     options.show_row_key = switch("show-row-key", run.show_row_key.as_deref(), layers)?;
     let interval = layers.one("lease-interval", run.lease_interval.as_deref())?;
     set(&mut options.lease_interval, interval, duration)?;

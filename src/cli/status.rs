@@ -1,7 +1,7 @@
 //! `pgsluice status`: what stands under a URL.
 
 use chrono::SecondsFormat;
-use pgsluice::{DatasetStatus, Result, Root, RunState, StatusReport};
+use pgsluice::{DatasetStatus, Result, Root, RunState, StatusReport, Writers};
 
 use super::grid::Grid;
 use super::human::{bytes, count, counted, plain};
@@ -88,6 +88,10 @@ fn details(text: &mut String, dataset: &DatasetStatus) {
             dataset.epoch
         ),
     );
+    if dataset.writers == Writers::Single {
+        let line = "  writers   single: kept apart by a lock in the source, not by the store";
+        line_to(text, line);
+    }
     runs(text, dataset);
     let older = dataset.snapshots.len().saturating_sub(MAX_SNAPSHOTS);
     if older > 0 {

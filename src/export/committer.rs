@@ -225,8 +225,9 @@ impl Committer {
 
     /// Ends every unfinished table: `pause` when the run was asked to stop, else `fail`. Best
     /// effort, within [`CLOSE_LIMIT`]: a log that cannot be written is taken over once its lease
-    /// stands still.
-    pub(crate) async fn close(&mut self, kind: ErrorKind, reason: &str) {
+    /// stands still. What comes back are the tables that have another writer by now: those did not
+    /// pause.
+    pub(crate) async fn close(&mut self, kind: ErrorKind, reason: &str) -> Vec<(usize, Error)> {
         let reason = reason.to_owned();
         let change = match kind {
             ErrorKind::Cancelled => Change::Pause { reason },
@@ -235,13 +236,16 @@ impl Committer {
         let failed = &self.failed;
         let open = self.tables.iter_mut().enumerate();
         let open = open.filter(|(table, _)| !failed.contains(table));
-        let closing = open.map(|(_, log)| log.close(change.clone()));
-        if tokio::time::timeout(CLOSE_LIMIT, join_all(closing))
-            .await
-            .is_err()
-        {
+        let closing = open.map(|(table, log)| {
+            let closing = log.close(change.clone());
+            async move { closing.await.map(|error| (table, error)) }
+        });
+        let closed = tokio::time::timeout(CLOSE_LIMIT, join_all(closing)).await;
+        let closed = closed.unwrap_or_else(|_| {
             tracing::warn!("the end of this run could not be recorded in time");
-        }
+            Vec::new()
+        });
+        closed.into_iter().flatten().collect()
     }
 }
 
@@ -274,18 +278,19 @@ impl TableLog {
         }
     }
 
-    async fn close(&mut self, change: Change) {
+    /// Best effort. An error only when a later writer was found.
+    async fn close(&mut self, change: Change) -> Option<Error> {
         if let Some(heartbeat) = self.heartbeat.take() {
             heartbeat.stop().await;
         }
         // A dataset whose complete entry stands needs no other end.
         if self.fenced || self.log.dataset().state == State::Complete {
-            return;
+            return None;
         }
-        if let Err(error) = self.append(change).await {
-            let table = &self.name;
-            tracing::warn!(%table, %error, "the end of this run could not be recorded");
-        }
+        let error = self.append(change).await.err()?;
+        let table = &self.name;
+        tracing::warn!(%table, %error, "the end of this run could not be recorded");
+        (error.kind() == ErrorKind::Fenced).then_some(error)
     }
 
     async fn commit(&mut self, chunks: Vec<ChunkEntry>) -> Result<()> {
@@ -336,6 +341,7 @@ impl TableLog {
             early.state = State::Complete;
             finish(self.log.root(), &early).await?;
         }
+        self.log.check_alone().await?;
         let totals = self.log.dataset().totals();
         self.append(Change::Complete { totals }).await?;
         while let Err(error) = finish(self.log.root(), self.log.dataset()).await {

@@ -21,6 +21,7 @@ mod sim;
 mod table_run;
 mod throttle;
 mod worker;
+mod writers;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -177,9 +178,10 @@ impl Started<'_> {
             keeper,
             tables,
             refused,
+            told: of_store,
         } = preparation;
         let is_single = tables.len() == 1 && refused.is_empty();
-        let mut outcome = Outcome::new(&keeper, &tables);
+        let mut outcome = Outcome::new(&keeper, &tables, of_store);
         for table in refused {
             outcome.refused(table);
         }
@@ -264,6 +266,8 @@ struct Preparation {
     tables: Vec<Prepared>,
     /// Tables that a pattern found and that cannot be exported.
     refused: Vec<Refused>,
+    /// What a person should know of the store.
+    told: Option<String>,
 }
 
 /// Everything before the first write, but for the probe of the store.
@@ -274,19 +278,17 @@ async fn prepare(
     progress: &Progress,
     run_id: &str,
 ) -> Result<Preparation> {
-    root.probe().await?;
+    let (root, told) = writers::writable(source, root, options, run_id).await?;
     let mut keeper = open_keeper(source, options, format!("pgsluice {run_id} keeper")).await?;
     let mut refused = keeper.take_refused();
     progress.enter(Phase::Planning);
-    let mut tables = prepare::prepare_tables(&keeper, root, options, &mut refused).await?;
-    if !options.takeover {
-        let interval = options.lease_interval;
-        tables = prepare::refuse_live_writers(&keeper, tables, interval, &mut refused).await?;
-    }
+    let tables = prepare::prepare_tables(&keeper, &root, options, &mut refused).await?;
+    let tables = writers::wait_for_others(&keeper, tables, options, &mut refused).await?;
     Ok(Preparation {
         keeper,
         tables,
         refused,
+        told,
     })
 }
 

@@ -29,8 +29,9 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn new(keeper: &Keeper, prepared: &[Prepared]) -> Self {
+    pub(super) fn new(keeper: &Keeper, prepared: &[Prepared], of_store: Option<String>) -> Self {
         let mut warnings = keeper.warnings().to_vec();
+        warnings.extend(of_store);
         for table in prepared {
             let name = &table.schema.name;
             warnings.extend(table.warnings.iter().cloned());
@@ -141,6 +142,7 @@ impl Outcome {
             manifest: format!("{}/{}", root.url().trim_end_matches('/'), layout::MANIFEST),
             was_complete: this_run.was_complete,
             consistency: dataset.consistency(),
+            writers: dataset.config.writers,
             epoch: dataset.epoch,
             chunks_total: dataset.plan.chunks.len() as u64,
             totals,

@@ -4,9 +4,6 @@
 //! refusal leaves everything as it was.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use futures::future::join_all;
 
 use crate::chunk::{ChunkId, Plan};
 use crate::crash_point::{CrashPoint, step};
@@ -15,8 +12,8 @@ use crate::export::committer::TableLog;
 use crate::export::progress::Progress;
 use crate::export::worker::{Job, TableWork};
 use crate::manifest::{
-    Dataset, ExportConfig, Heartbeat, Liveness, ManifestLog, OpenRequest, Opened, PlanRequest,
-    State, WriterInfo, check_committed, is_alive, list_exceptions,
+    Dataset, ExportConfig, Heartbeat, ManifestLog, OpenRequest, Opened, PlanRequest, State,
+    WriterInfo, check_committed, list_exceptions,
 };
 use crate::mapping::{MappingOptions, TableMapping, map_table};
 use crate::options::ExportOptions;
@@ -181,6 +178,8 @@ async fn prepare_table(
         catalog::select_columns(table, options.columns.as_deref(), &options.exclude_columns)?;
     let mapping = map_table(&schema.columns, &mapping_options(options))?;
     let root = root.child(&layout::dataset_folder(&options.layout, &schema.name)?)?;
+    // Before the log is read: what it holds then is the whole of it.
+    root.claim().await?;
     let config = config_of(keeper, &schema, options);
     let dataset = load_dataset(&root, options.hive.is_some()).await?;
     let lost = match &dataset {
@@ -289,53 +288,9 @@ fn config_of(keeper: &Keeper, schema: &TableSchema, options: &ExportOptions) -> 
         profile: options.profile,
         maps: options.maps.clone(),
         on_unrepresentable: options.on_unrepresentable,
+        writers: options.writers,
         database: keeper.session().database().to_owned(),
         system_identifier: keeper.snapshot().system_identifier,
-    }
-}
-
-/// Refuses datasets that another writer is alive on. Waits up to three lease intervals for those
-/// that have not said their end.
-///
-/// # Errors
-///
-/// [`ErrorKind::Conflict`], naming the owner, for a table that was named.
-pub(crate) async fn refuse_live_writers(
-    keeper: &Keeper,
-    tables: Vec<Prepared>,
-    interval: Duration,
-    refused: &mut Vec<Refused>,
-) -> Result<Vec<Prepared>> {
-    let checks = join_all(tables.iter().map(|table| check_writer(table, interval))).await;
-    let mut free = Vec::with_capacity(tables.len());
-    for (table, checked) in tables.into_iter().zip(checks) {
-        match alone(keeper, &table.schema.name, checked, refused)? {
-            Some(()) => free.push(table),
-            None => keeper.let_go(&table.schema.name).await?,
-        }
-    }
-    Ok(free)
-}
-
-pub(super) async fn check_writer(table: &Prepared, interval: Duration) -> Result<()> {
-    let Some(dataset) = &table.dataset else {
-        return Ok(());
-    };
-    if matches!(
-        dataset.state,
-        State::Complete | State::Paused | State::Failed
-    ) {
-        return Ok(());
-    }
-    match is_alive(&table.root, dataset, interval).await? {
-        Liveness::Dead => Ok(()),
-        Liveness::Alive { by, .. } => Err(Error::new(
-            ErrorKind::Conflict,
-            format!("{by} is exporting to {}", table.root.url()),
-        )
-        .with_advice(
-            "wait for it or stop it; --takeover fences it and goes on from what it committed",
-        )),
     }
 }
 

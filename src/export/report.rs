@@ -10,6 +10,7 @@ use crate::chunk::{ChunkId, Totals};
 use crate::error::Error;
 use crate::export::pace::Pacer;
 use crate::manifest::Dataset;
+use crate::options::Writers;
 use crate::snapshot::{Consistency, Snapshot};
 
 /// How an export ended, for all its tables.
@@ -84,6 +85,8 @@ pub struct TableReport {
     pub was_complete: bool,
     /// Consistency of this dataset alone.
     pub consistency: Consistency,
+    /// What keeps its writers apart.
+    pub writers: Writers,
     /// The epoch of its newest writer.
     pub epoch: u64,
     /// Chunks in its plan.
@@ -149,6 +152,7 @@ impl TableReport {
             manifest: String::new(),
             was_complete: false,
             consistency: Consistency::Snapshot,
+            writers: Writers::default(),
             epoch: 0,
             chunks_total: 0,
             totals: Totals::default(),

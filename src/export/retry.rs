@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::export::worker::one_line;
-use crate::pg::error::passes_soon;
+use crate::pg::error::{passes_soon, sqlstate};
 
 /// The wait before the second try.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -20,6 +20,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// How long a run that has read nothing yet waits for a server that starts or is full.
 const OPENING_LIMIT: Duration = Duration::from_secs(30);
+/// Tries of a run whose connection is cut before it has read anything: that can be another service.
+const OPENING_TRIES: u32 = 3;
 
 /// The wait after try number `attempt` (from 1) failed: doubling, capped, and drawn from the upper
 /// half of the interval by `jitter` in `0.0..1.0`, so that workers do not come back in step.
@@ -130,7 +132,11 @@ where
     let mut attempt = 1;
     loop {
         match step().await {
-            Err(error) if passes_soon(&error) && Instant::now() < until => {
+            Err(error)
+                if passes_soon(&error)
+                    && Instant::now() < until
+                    && (attempt < OPENING_TRIES || sqlstate(&error).is_some()) =>
+            {
                 patience.count(&error);
                 let error = one_line(&error);
                 tracing::warn!(attempt, error, "the run could not begin, trying again");

@@ -443,7 +443,10 @@ impl Run {
         // Tables that are complete or failed have their end already.
         let reason = self.work.pacer.reason();
         let reason = reason.unwrap_or("the run ended before this table");
-        committer.close(ErrorKind::Cancelled, reason).await;
+        // A table that another writer has by now did not pause, and is not told to have.
+        for (table, fenced) in committer.close(ErrorKind::Cancelled, reason).await {
+            self.work.runs[table].fail(fenced);
+        }
         (committer, Ok(()))
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::options::{
     ChunkBy, Compression, Hive, Incremental, Inheritance, MapTo, OnUnrepresentable, Profile,
+    Writers,
 };
 use crate::table::TableName;
 
@@ -58,6 +59,9 @@ pub(crate) struct ExportConfig {
     /// What becomes of a value that its column cannot hold.
     #[serde(default)]
     pub(crate) on_unrepresentable: OnUnrepresentable,
+    /// What keeps two writers apart.
+    #[serde(skip_serializing_if = "Writers::is_fenced", default)]
+    pub(crate) writers: Writers,
     /// The database.
     pub(crate) database: String,
     /// The cluster's system identifier.
@@ -126,6 +130,10 @@ impl ExportConfig {
                     "--on-unrepresentable",
                     config.on_unrepresentable.to_string(),
                 ),
+                (
+                    "--single-writer",
+                    (config.writers == Writers::Single).to_string(),
+                ),
                 ("database", config.database.clone()),
                 (
                     "server (system identifier)",
@@ -183,6 +191,7 @@ mod tests {
             profile: Profile::Portable,
             maps: BTreeMap::new(),
             on_unrepresentable: OnUnrepresentable::Error,
+            writers: Writers::Fenced,
             chunk_by: ChunkBy::Auto,
             time_zone: None,
             hive: None,

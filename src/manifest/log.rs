@@ -209,6 +209,26 @@ impl ManifestLog {
         Ok(Opened::Open(Box::new(opened)))
     }
 
+    /// Reads the whole log again where only a lock kept others from it: an entry that was written
+    /// over is found before the dataset is called complete.
+    ///
+    /// # Errors
+    ///
+    /// The store's, classified; [`ErrorKind::Conflict`] when the log is not what was written.
+    pub(crate) async fn check_alone(&self) -> Result<()> {
+        if self.dataset.config.writers.is_fenced() {
+            return Ok(());
+        }
+        match Self::load(&self.root).await? {
+            Some(found) if found == self.dataset => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::Conflict,
+                format!("another writer wrote over the log of {}", self.root.url()),
+            )
+            .with_advice("--single-writer cannot prevent it: export to a fresh root")),
+        }
+    }
+
     /// The dataset's root.
     pub(crate) fn root(&self) -> &Root {
         &self.root

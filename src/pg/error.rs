@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io::ErrorKind as K;
 
 use tokio_postgres::error::{DbError, SqlState};
 
@@ -161,6 +162,14 @@ fn advice_for(code: &SqlState) -> Option<&'static str> {
         "57P01" | "57P02" | "57P03" => {
             "the server is stopping or starting; start again when it is up"
         }
+        "53100" => "free some space on the server's disk",
+        "53400" => "raise what the server's message names, such as temp_file_limit, for this user",
+        "58030" => "check the server's disk and its log",
+        "57P04" => "the database is gone: check the name in the DSN",
+        "25P03" | "25P04" | "57P05" => {
+            "a timeout of the server ends sessions of this user: lift it, or give the run a user \
+             of its own"
+        }
         "XX001" | "XX002" => {
             "the table or an index is damaged: stop, and check the server's storage"
         }
@@ -173,6 +182,7 @@ fn client_error(what: String, error: tokio_postgres::Error) -> Error {
     let failed = Error::new(ErrorKind::Source, what);
     // The crate keeps its kind private; Display is the kind and nothing else.
     let failed = match error.to_string().as_str() {
+        _ if has_io(&error, &[K::InvalidInput, K::InvalidData]) => garbled(failed),
         "error performing TLS handshake" => failed
             .with_retryable(is_broken_socket(&error))
             .with_code("source tls")
@@ -189,21 +199,14 @@ fn client_error(what: String, error: tokio_postgres::Error) -> Error {
             .with_retryable(true)
             .with_code("source connection")
             .with_advice(
-                "the connection broke: check the server's log, and proxies and firewalls between \
-                 here and there; start again to go on",
+                "the connection broke: check host and port, the server's log, and what stands \
+                 between here and there; start again to go on",
             ),
         "timeout waiting for server" => failed
             .with_retryable(true)
             .with_code("source timeout")
             .with_advice(UNREACHABLE_ADVICE),
-        // What a damaged stream looks like. A fresh connection may bring it whole.
-        "error parsing response from server" | "unexpected message from server" => failed
-            .with_retryable(true)
-            .with_code("source protocol")
-            .with_advice(
-                "what came is not PostgreSQL's protocol: check host and port, and what stands \
-                 between here and the server; TLS keeps others from changing it",
-            ),
+        "error parsing response from server" | "unexpected message from server" => garbled(failed),
         _ => failed,
     };
     failed.with_source(error)
@@ -211,17 +214,36 @@ fn client_error(what: String, error: tokio_postgres::Error) -> Error {
 
 pub(super) const UNREACHABLE_ADVICE: &str = "check host and port, and that the server is up";
 
-/// Whether the connection ended rather than the other side's refusal.
+/// What a damaged stream looks like. A fresh connection may bring it whole.
+fn garbled(failed: Error) -> Error {
+    failed
+        .with_retryable(true)
+        .with_code("source protocol")
+        .with_advice(
+            "what came is not PostgreSQL's protocol: check host and port, and what stands between \
+             here and the server; TLS keeps others from changing it",
+        )
+}
+
+/// Whether the connection ended rather than the other side refused.
 fn is_broken_socket(error: &tokio_postgres::Error) -> bool {
-    use std::io::ErrorKind as K;
+    has_io(
+        error,
+        &[
+            K::ConnectionReset,
+            K::ConnectionAborted,
+            K::BrokenPipe,
+            K::UnexpectedEof,
+        ],
+    )
+}
+
+/// Whether an error of the socket of one of these kinds lies beneath.
+fn has_io(error: &tokio_postgres::Error, kinds: &[K]) -> bool {
     let mut source = StdError::source(error);
     while let Some(error) = source {
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && matches!(
-                io.kind(),
-                K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::UnexpectedEof
-            )
-        {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| kinds.contains(&io.kind())) {
             return true;
         }
         source = error.source();
@@ -241,6 +263,7 @@ pub(crate) fn passes_soon(error: &Error) -> bool {
         if let Some(client) = cause.downcast_ref::<tokio_postgres::Error>() {
             return client.is_closed()
                 || client.to_string() == "error communicating with the server"
+                    && !has_io(client, &[K::InvalidInput, K::InvalidData])
                 || is_broken_socket(client);
         }
         source = cause.source();

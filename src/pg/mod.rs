@@ -3,6 +3,7 @@
 //!
 //! It knows nothing of Arrow, Parquet or object stores, and decides nothing about chunks.
 
+pub(crate) mod advisory;
 mod cancel;
 pub(crate) mod catalog;
 mod connect;

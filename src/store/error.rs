@@ -115,11 +115,8 @@ fn classify(action: &str, cause: &object_store::Error, text: &str) -> Class {
             "not found",
             "check that nothing else deletes under this root, then start again",
         ),
-        E::NotImplemented { .. } | E::NotSupported { .. } => class(
-            ErrorKind::Unsupported,
-            "the store does not offer this operation",
-            "use a store with conditional writes: S3, GCS, Azure Blob, R2, or a local disk",
-        ),
+        _ if text.contains("status code: 501") => not_offered(),
+        E::NotImplemented { .. } | E::NotSupported { .. } => not_offered(),
         E::InvalidPath { .. } => class(
             ErrorKind::Config,
             "the name cannot be a key",
@@ -132,6 +129,14 @@ fn classify(action: &str, cause: &object_store::Error, text: &str) -> Class {
         ),
         _ => classify_transport(cause, text),
     }
+}
+
+const fn not_offered() -> Class {
+    class(
+        ErrorKind::Unsupported,
+        "the store does not offer this operation",
+        "use a store with conditional writes: S3, GCS, Azure Blob, R2, or a local disk",
+    )
 }
 
 /// Server codes that the store client hides behind a general error.
@@ -241,7 +246,8 @@ fn passing_words(has: &dyn Fn(&[&str]) -> bool) -> Option<Class> {
 const WELL_ADVICE: &str = "start again when it is well; what was committed stays";
 
 fn classify_transport(cause: &object_store::Error, text: &str) -> Class {
-    let is_passing = |status| matches!(status, 408 | 425 | 429 | 500 | 502..=504 | 507..=599);
+    // 416: a body ended early, and the client asked for what should have followed.
+    let is_passing = |status| matches!(status, 408 | 416 | 425 | 429 | 500 | 502..=504 | 507..);
     if status_in(text).is_some_and(is_passing) || text.contains("SlowDown") {
         return Class {
             retryable: true,

@@ -19,7 +19,7 @@ use object_store::client::{
 };
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::health::Health;
+use super::health::{Asked, Health};
 
 /// How long one request may take without its bytes, unless the client's `timeout` says otherwise.
 pub(super) const REQUEST_LIMIT: Duration = Duration::from_secs(60);
@@ -55,15 +55,20 @@ struct Service {
 #[async_trait::async_trait]
 impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let of = match request.method().is_safe() {
+            true => Asked::Read,
+            false => Asked::Write,
+        };
         let allowed = self.limit + time_for(request.body().content_length() as u64);
         let answer = timeout(allowed, self.inner.execute(request)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out("the store did not answer in time")));
         match answer {
             Ok(response) => {
-                self.health.answered(response.status().as_u16());
+                self.health.answered(of, response.status().as_u16());
                 let (parts, body) = response.into_parts();
                 let body = HttpResponseBody::new(Limited {
                     inner: body,
+                    of,
                     health: Arc::clone(&self.health),
                     limit: self.limit,
                     received: 0,
@@ -73,7 +78,7 @@ impl HttpService for Service {
                 Ok(HttpResponse::from_parts(parts, body))
             }
             Err(error) => {
-                self.health.broke(error.kind());
+                self.health.broke(of, error.kind());
                 Err(error)
             }
         }
@@ -84,6 +89,7 @@ impl HttpService for Service {
 /// as slow as it likes.
 struct Limited {
     inner: HttpResponseBody,
+    of: Asked,
     health: Arc<Health>,
     limit: Duration,
     received: u64,
@@ -108,7 +114,7 @@ impl Body for Limited {
                     let bytes = frame.data_ref().map_or(0, Bytes::len);
                     self.received += bytes as u64;
                 }
-                Some(Err(error)) => self.health.broke(error.kind()),
+                Some(Err(error)) => self.health.broke(self.of, error.kind()),
                 None => {}
             }
             return Poll::Ready(frame);
@@ -122,7 +128,7 @@ impl Body for Limited {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => {
                 let error = timed_out("the store's answer did not come to its end in time");
-                self.health.broke(error.kind());
+                self.health.broke(self.of, error.kind());
                 Poll::Ready(Some(Err(error)))
             }
         }

@@ -109,6 +109,8 @@ impl AppendLog {
         let failure = match created {
             Ok(Created::Yes) => return Ok(Some(Appended::Created)),
             Ok(Created::Exists) => None,
+            // What is there now may be ours, and the right to it lost: the next try proves it.
+            Err(error) if self.root.has_sole_writer() => return Err(error),
             Err(error) if self.root.is_local() => return Err(error.with_retryable(false)),
             Err(error) => Some(error),
         };

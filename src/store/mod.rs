@@ -12,6 +12,7 @@ pub(crate) mod layout;
 mod log;
 mod open;
 mod probe;
+mod sole;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]
@@ -33,10 +34,12 @@ use object_store::{
 use sha2::{Digest, Sha256};
 
 use self::error::store_error;
+use self::sole::Sole;
 use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use self::health::Health;
 pub(crate) use self::log::{AppendLog, Appended};
+pub(crate) use self::sole::{SOLE_PUT_LIMIT, SoleWriter};
 pub(crate) use self::upload::{PARTS_IN_FLIGHT, Upload};
 
 /// Deletions running at once.
@@ -56,6 +59,8 @@ pub struct Root {
     base: Arc<str>,
     /// A local disk: read-after-write comes from memory, so it proves nothing about the disk.
     is_local: bool,
+    /// The store cannot tell who was first: objects are created under a right to be alone.
+    sole: Option<Sole>,
     /// How its store fares, seen by every request.
     health: Arc<Health>,
 }
@@ -145,7 +150,10 @@ impl Root {
     ///
     /// The store's, classified. The outcome is then unknown: the object may be written, even later.
     pub(crate) async fn create(&self, key: &str, bytes: Bytes) -> Result<Created> {
-        self.create_in(&self.store, key, bytes).await
+        match &self.sole {
+            Some(sole) => self.create_alone(sole, key, bytes).await,
+            None => self.create_in(&self.store, key, bytes).await,
+        }
     }
 
     async fn create_in(

@@ -87,6 +87,7 @@ impl Root {
             prefix: Path::parse(prefix).expect("a test's prefix is a path"),
             base: "memory://".into(),
             is_local: false,
+            sole: None,
             health: Arc::default(),
         }
     }
@@ -135,6 +136,7 @@ fn open_local(path: &FsPath, shown: &str, store_options: &[(String, String)]) ->
         prefix,
         base: base.to_string_lossy().into(),
         is_local: true,
+        sole: None,
         health: Arc::default(),
     })
 }
@@ -201,6 +203,7 @@ fn open_cloud(url: &str, parsed: &Url, store_options: &[(String, String)]) -> Re
         base: base_url(parsed, &prefix).into(),
         prefix,
         is_local: false,
+        sole: None,
         health,
     })
 }

@@ -28,40 +28,64 @@ impl Root {
     /// [`ErrorKind::Unsupported`] for a store that ignores put-if-absent; [`ErrorKind::Config`]
     /// for a wrong bucket, credentials or permissions; [`ErrorKind::Storage`] otherwise.
     pub async fn probe(&self) -> Result<()> {
+        if self.probe_honours_create().await? {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("the store of {} ignores put-if-absent", self.url()),
+        )
+        .with_advice(
+            "two writers could overwrite each other there: use a store with conditional writes \
+             (If-None-Match), or update this one; --single-writer goes on with a lock in \
+             PostgreSQL instead, which promises less (docs/stores.md)",
+        ))
+    }
+
+    /// As [`Root::probe`], of a store that may ignore put-if-absent, or refuse it: whether it
+    /// honours it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Root::probe`].
+    pub(crate) async fn probe_honours_create(&self) -> Result<bool> {
         let prober = Self {
             store: self.prober.clone(),
             ..self.clone()
         };
         let key = format!("{OWN_DIR}/probe-{}", random_token());
-        if let Err(error) = prober.check_create(&key).await {
-            // What may have been written is taken away as well as can be, and soon.
-            let _ = tokio::time::timeout(CLEANUP_TIMEOUT, prober.delete(&key)).await;
-            return Err(error);
-        }
+        let honours = match prober.check_create(&key).await {
+            Ok(honours) => honours,
+            Err(error) => {
+                // What may have been written is taken away as well as can be, and soon.
+                let _ = tokio::time::timeout(CLEANUP_TIMEOUT, prober.delete(&key)).await;
+                return Err(error);
+            }
+        };
         let delete = step(CrashPoint::ProbeDelete, prober.delete(&key));
-        prober.in_time(delete).await
+        prober.in_time(delete).await?;
+        Ok(honours)
     }
 
-    async fn check_create(&self, key: &str) -> Result<()> {
+    async fn check_create(&self, key: &str) -> Result<bool> {
         let first = Bytes::from(random_token());
         let create = step(CrashPoint::Probe, self.create(key, first.clone()));
-        self.in_time(create).await?;
+        match self.in_time(create).await {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                // It does not take the condition at all; the rest must work.
+                self.in_time(self.put(key, first)).await?;
+                self.in_time(self.child(OWN_DIR)?.list()).await?;
+                return Ok(false);
+            }
+            created => created?,
+        };
         let second = Bytes::from(random_token());
         let again = self.in_time(self.create(key, second)).await?;
         // The first may have answered "exists" for its own try; the bytes tell.
         let found = self.in_time(self.get(key)).await?;
-        if again == Created::Yes || found.as_ref() != Some(&first) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("the store of {} ignores put-if-absent", self.url()),
-            )
-            .with_advice(
-                "two writers could overwrite each other there: use a store with conditional \
-                 writes (If-None-Match), or update this one",
-            ));
-        }
+        let honours = again == Created::Exists && found.as_ref() == Some(&first);
         self.in_time(self.child(OWN_DIR)?.list()).await?;
-        Ok(())
+        Ok(honours)
     }
 
     async fn in_time<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {

@@ -3,10 +3,12 @@
 //!
 //! Each case runs to its point, is seen to have died or to have lost its reply there, and is gone
 //! on with by the same command until that ends well. Then nothing may be lost, doubled or left.
+//! `PGSLUICE_TEST_POINT=NAME` tries one point alone.
 
 mod bench;
 mod cases;
 mod points;
+mod zombies;
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -21,6 +23,7 @@ use crate::rig::{self, Outcome, Root};
 
 pub(crate) use bench::{Bench, Place};
 use bench::{Grown, LIMIT};
+pub(crate) use cases::SMALL;
 use cases::{Before, SCENARIOS, Scenario, What};
 
 /// Cases side by side: they wait more than they work.
@@ -60,15 +63,22 @@ struct Case {
 fn all_points(name: &str, place: Place) {
     let bench = Bench::new(name);
     let grown = Grown::new(&bench, place);
-    let cases: Vec<Case> = SCENARIOS.iter().flat_map(cases_of).collect();
+    let cases: Vec<Case> = all_cases().collect();
     let healed = AtomicUsize::new(0);
-    side_by_side(&cases, |case| {
+    side_by_side(SIDE_BY_SIDE, &cases, |case| {
         if case.run(&bench, &grown, &*place.root()) {
             healed.fetch_add(1, Ordering::Relaxed);
         }
     });
     let (all, healed) = (cases.len(), healed.into_inner());
     println!("{all} cases, {healed} runs went on by themselves after a lost reply");
+}
+
+/// The whole matrix, or what a variable leaves of it.
+fn all_cases() -> impl Iterator<Item = Case> {
+    let only = std::env::var("PGSLUICE_TEST_POINT").ok();
+    let cases = SCENARIOS.iter().flat_map(cases_of);
+    cases.filter(move |case| only.as_ref().is_none_or(|only| case.point == only))
 }
 
 fn cases_of(scenario: &'static Scenario) -> impl Iterator<Item = Case> {
@@ -105,8 +115,8 @@ impl Case {
     fn run(&self, bench: &Bench, grown: &Grown, root: &dyn Root) -> bool {
         let scenario = self.scenario;
         let mut told = String::new();
-        self.prepare(bench, grown, root, &mut told);
-        let mut command = bench.export(root, scenario.flags);
+        scenario.prepare(bench, grown, root, &mut told);
+        let mut command = bench.export(root, scenario.flags, true);
         command.args(scenario.flags_once);
         let point = format!("{}:{}:{}", self.point, self.what.name(), self.nth);
         let armed = match scenario.led_by {
@@ -126,25 +136,6 @@ impl Case {
         is_over
     }
 
-    fn prepare(&self, bench: &Bench, grown: &Grown, root: &dyn Root, told: &mut String) {
-        let mut command = bench.export(root, self.scenario.flags);
-        let outcome = match self.scenario.before {
-            Before::Nothing => return,
-            Before::Completed => return grown.copy_to(root),
-            Before::Dead(point) => {
-                let dead = rig::run(command.env("PGSLUICE_CRASH_POINT", point), LIMIT);
-                assert_eq!(dead.signal, Some(SIGABRT), "{point}: {dead}");
-                dead
-            }
-            Before::Paused => {
-                let paused = rig::run(command.args(["--max-chunks", "2"]), LIMIT).expect_code(0);
-                assert_eq!(paused.json()["state"], "paused", "{paused}");
-                paused
-            }
-        };
-        told.push_str(&outcome.to_string());
-    }
-
     /// The run came to its point, and what was wanted happened there.
     fn check_reached(&self, outcome: &Outcome) {
         let Self { point, what, .. } = self;
@@ -160,11 +151,37 @@ impl Case {
     }
 }
 
+impl Scenario {
+    /// Leaves what the run shall find.
+    fn prepare(&self, bench: &Bench, grown: &Grown, root: &dyn Root, told: &mut String) {
+        let mut command = bench.export(root, self.flags, true);
+        let outcome = match self.before {
+            Before::Nothing => return,
+            Before::Completed => return grown.copy_to(root),
+            Before::Dead(point) => {
+                let dead = rig::run(command.env("PGSLUICE_CRASH_POINT", point), LIMIT);
+                assert_eq!(dead.signal, Some(SIGABRT), "{point}: {dead}");
+                dead
+            }
+            Before::Paused => {
+                let paused = rig::run(command.args(["--max-chunks", "2"]), LIMIT).expect_code(0);
+                assert_eq!(paused.json()["state"], "paused", "{paused}");
+                paused
+            }
+        };
+        told.push_str(&outcome.to_string());
+    }
+}
+
 /// Runs `each` on all, a few at once, and panics with everything that failed.
-fn side_by_side<T: std::fmt::Debug + Sync>(all: &[T], each: impl Fn(&T) + Sync) {
+pub(crate) fn side_by_side<T: fmt::Debug + Sync>(
+    at_once: usize,
+    all: &[T],
+    each: impl Fn(&T) + Sync,
+) {
     let (next, failures, from) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Instant::now());
     thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| each(one))) {

@@ -1,6 +1,8 @@
 //! Two writers at one root: one wins, the other is told who, and a writer that was taken over
 //! changes nothing when it comes back.
 
+mod often;
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 

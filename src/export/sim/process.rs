@@ -21,11 +21,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::{Committer, EVENTS_A_TABLE, Event, Request};
 use crate::export::pace::{Pacer, STOP_GRACE};
 use crate::export::prepare::{
-    OpenedTable, Prepared, check_writer, load_dataset, lost_chunks, open_table, pending_jobs,
+    OpenedTable, Prepared, load_dataset, lost_chunks, open_table, pending_jobs,
 };
 use crate::export::progress::Progress;
 use crate::export::table_run::TableRun;
 use crate::export::worker::{Work, one_line, work_with};
+use crate::export::writers::check_writer;
 use crate::manifest::finish;
 use crate::mapping::{MappingOptions, map_table};
 use crate::options::ExportOptions;

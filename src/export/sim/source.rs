@@ -19,7 +19,7 @@ use crate::chunk::{
 };
 use crate::file::{ParquetEncoder, ParquetOptions};
 use crate::manifest::{Dataset, ExportConfig};
-use crate::options::{ChunkBy, Compression, Incremental, OnUnrepresentable, Profile};
+use crate::options::{ChunkBy, Compression, Incremental, OnUnrepresentable, Profile, Writers};
 use crate::plan::Decision;
 use crate::snapshot::Snapshot;
 use crate::store::testing::Rng;
@@ -121,6 +121,7 @@ impl Table {
             profile: Profile::Portable,
             maps: BTreeMap::new(),
             on_unrepresentable: OnUnrepresentable::Error,
+            writers: Writers::Fenced,
             database: "db".into(),
             system_identifier: 7,
         }

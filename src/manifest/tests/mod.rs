@@ -1,5 +1,6 @@
 //! Scenarios over the manifest, and the small datasets that they share.
 
+mod alone;
 mod ending;
 mod exceptions;
 mod fold;
@@ -56,6 +57,7 @@ fn config() -> ExportConfig {
         profile: Profile::Portable,
         maps: BTreeMap::new(),
         on_unrepresentable: OnUnrepresentable::Error,
+        writers: crate::options::Writers::Fenced,
         database: "db".into(),
         system_identifier: 7,
     }

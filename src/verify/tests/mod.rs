@@ -132,6 +132,7 @@ fn request() -> OpenRequest {
             profile: Profile::default(),
             maps: Default::default(),
             on_unrepresentable: OnUnrepresentable::default(),
+            writers: crate::options::Writers::Fenced,
             database: "db".into(),
             system_identifier: 7,
         },

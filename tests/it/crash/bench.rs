@@ -12,7 +12,9 @@ use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::cases::GROWING;
-use crate::rig::{self, Database, Dataset, Outcome, Root, S3Root, TempRoot, pgsluice, read_rows};
+use crate::rig::{
+    self, Database, Dataset, Outcome, Root, S3Root, TempRoot, chunk_entries, pgsluice, read_rows,
+};
 
 /// No run of these tables takes longer.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
@@ -62,13 +64,14 @@ impl Bench {
         Self { database }
     }
 
-    /// `pgsluice export` with these flags. It never waits for a dead writer's lease.
-    pub(super) fn export(&self, root: &dyn Root, flags: &[&str]) -> Command {
+    /// `pgsluice export` with these flags. One that takes over waits for no dead writer's lease.
+    pub(crate) fn export(&self, root: &dyn Root, flags: &[&str], takes_over: bool) -> Command {
         let mut command = pgsluice();
         root.equip(&mut command)
             .args(["export", "--from", &self.database.dsn(), "--to"])
             .arg(root.url())
-            .args(["--output", "json", "--quiet", "--takeover"])
+            .args(["--output", "json", "--quiet"])
+            .args(takes_over.then_some("--takeover"))
             // Several entries for a plan of five chunks.
             .env("PGSLUICE_PLAN_CHUNKS", "2")
             .args(flags);
@@ -78,7 +81,7 @@ impl Bench {
     /// Goes on until a run ends well, with what the others told.
     pub(super) fn go_on(&self, root: &dyn Root, flags: &[&str], told: &mut String) {
         for _ in 0..MOST_RUNS {
-            let outcome = rig::run(&mut self.export(root, flags), LIMIT);
+            let outcome = rig::run(&mut self.export(root, flags, true), LIMIT);
             told.push_str(&outcome.to_string());
             if outcome.code == Some(0) && outcome.json()["state"] == "complete" {
                 return;
@@ -87,14 +90,19 @@ impl Bench {
         panic!("no run came to its end:\n{told}");
     }
 
-    /// What must hold of a finished dataset: `verify` finds nothing, `_SUCCESS` names the manifest,
-    /// every listed object stands and no other, and the rows are those of the source, each once.
-    pub(super) fn check(&self, root: &dyn Root, table: &str, told: &str) {
+    /// What must hold of a finished dataset: `verify` finds nothing, no chunk was committed twice,
+    /// `_SUCCESS` names the manifest, every listed object stands and no other, and the rows are
+    /// those of the source, each once.
+    pub(crate) fn check(&self, root: &dyn Root, table: &str, told: &str) {
         let verified = verify(root);
         assert_eq!(verified.code, Some(0), "{table}: {verified}\n{told}");
         let folder = format!("public/{table}");
-        let manifest = Dataset::new(root, &folder).manifest();
+        let dataset = Dataset::new(root, &folder);
+        // Panics when a chunk was committed twice.
+        let committed = dataset.committed().len();
+        let manifest = dataset.manifest();
         assert_eq!(manifest["state"], "complete");
+        assert_eq!(chunk_entries(&manifest).len(), committed);
         let found = fingerprint(&read_rows(root, &folder));
         assert_eq!(found, self.rows_of(table), "rows of {table}\n{told}");
     }

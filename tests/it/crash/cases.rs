@@ -51,7 +51,7 @@ pub(super) enum Before {
     Completed,
 }
 
-const SMALL: &[&str] = &[
+pub(crate) const SMALL: &[&str] = &[
     "--table",
     "t",
     "--chunk-by",

@@ -48,10 +48,17 @@ impl<'a> Dataset<'a> {
 
     /// The chunks that the current plan has committed. Panics when one is committed twice.
     pub(crate) fn committed(&self) -> BTreeSet<u64> {
-        let mut committed = BTreeSet::new();
+        let (mut committed, mut completed) = (BTreeSet::new(), BTreeSet::new());
         for (epoch, change) in self.changes() {
             if change["plan"]["kind"] == "new" {
                 committed.clear();
+            }
+            // A further run that is planned anew gives up what was committed of its first plan.
+            if change["plan"]["kind"] == "extend" {
+                committed.clone_from(&completed);
+            }
+            if change["type"] == "complete" {
+                completed.clone_from(&committed);
             }
             for discarded in change["plan"]["discard"].as_array().into_iter().flatten() {
                 committed.remove(&discarded.as_u64().expect("a chunk id"));

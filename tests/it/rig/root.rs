@@ -75,6 +75,11 @@ impl TempRoot {
         Self(tempfile::tempdir().expect("a temporary folder"))
     }
 
+    /// The same in memory, for tests of anything but the disk, whose syncs take long.
+    pub(crate) fn in_memory() -> Self {
+        Self(tempfile::tempdir_in("/dev/shm").expect("a file system in memory"))
+    }
+
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()

@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A server of the default version on a free port of 127.0.0.1; it ends when it is dropped.
 pub(crate) struct Server {
     // Dropped in this order: the process first, then its files.
-    _postgres: Running,
+    postgres: Running,
     folder: tempfile::TempDir,
     port: u16,
 }
@@ -45,30 +45,26 @@ impl Server {
 
     fn start(folder: tempfile::TempDir) -> Self {
         let port = free_port();
-        // It ends with the test's process too, when no destructor can run.
-        let mut postgres = program("postgres", &["--pdeathsig", "QUIT"]);
-        postgres.arg("-D").arg(data(&folder));
-        let settings = [
-            "listen_addresses=127.0.0.1".to_owned(),
-            format!("port={port}"),
-            "unix_socket_directories=".to_owned(),
-            "max_connections=50".to_owned(),
-            "shared_buffers=16MB".to_owned(),
-            "fsync=off".to_owned(),
-            "autovacuum=off".to_owned(),
-            "wal_level=logical".to_owned(),
-            "wal_receiver_status_interval=1s".to_owned(),
-        ];
-        for setting in settings {
-            postgres.args(["-c", &setting]);
-        }
         let server = Self {
-            _postgres: start(&mut postgres),
+            postgres: process(&folder, port),
             folder,
             port,
         };
         server.wait_until_ready();
         server
+    }
+
+    /// Ends it, connections and all, and starts it again.
+    pub(crate) fn restart(&mut self) {
+        self.postgres.interrupt();
+        for _ in 0..600 {
+            if !self.postgres.is_running() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.postgres = process(&self.folder, self.port);
+        self.wait_until_ready();
     }
 
     fn wait_until_ready(&self) {
@@ -92,6 +88,27 @@ impl Server {
     pub(crate) fn session(&self) -> Session {
         Session::open(&self.dsn())
     }
+}
+
+fn process(folder: &tempfile::TempDir, port: u16) -> Running {
+    // It ends with the test's process too, when no destructor can run.
+    let mut postgres = program("postgres", &["--pdeathsig", "QUIT"]);
+    postgres.arg("-D").arg(data(folder));
+    let settings = [
+        "listen_addresses=127.0.0.1".to_owned(),
+        format!("port={port}"),
+        "unix_socket_directories=".to_owned(),
+        "max_connections=50".to_owned(),
+        "shared_buffers=16MB".to_owned(),
+        "fsync=off".to_owned(),
+        "autovacuum=off".to_owned(),
+        "wal_level=logical".to_owned(),
+        "wal_receiver_status_interval=1s".to_owned(),
+    ];
+    for setting in settings {
+        postgres.args(["-c", &setting]);
+    }
+    start(&mut postgres)
 }
 
 /// A folder that the server's own user may use.
