@@ -47,6 +47,8 @@ mod options;
 mod pg;
 mod pg_type;
 mod plan;
+#[cfg(test)]
+mod sabotage;
 mod snapshot;
 mod status;
 mod store;

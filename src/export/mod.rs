@@ -16,6 +16,8 @@ mod record;
 mod report;
 mod retry;
 mod run;
+#[cfg(test)]
+mod sim;
 mod table_run;
 mod throttle;
 mod worker;

@@ -142,8 +142,9 @@ impl Pacer {
     /// Waits until another chunk may begin; `false` when none may any more.
     pub(crate) async fn may_go_on(&self) -> bool {
         tokio::select! {
-            () = self.throttle.opened() => {}
+            biased;
             () = self.stop.cancelled() => return false,
+            () = self.throttle.opened() => {}
         }
         self.check_clock();
         !self.stop.is_cancelled()
@@ -169,8 +170,9 @@ impl Pacer {
         let rest = self.limits.pause_between_chunks;
         if !rest.is_zero() {
             tokio::select! {
-                () = tokio::time::sleep(rest) => {}
+                biased;
                 () = self.stop.cancelled() => {}
+                () = tokio::time::sleep(rest) => {}
             }
         }
     }

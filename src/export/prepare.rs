@@ -30,9 +30,9 @@ pub(crate) struct Prepared {
     pub(crate) root: Root,
     pub(crate) dataset: Option<Dataset>,
     pub(crate) decision: Decision,
-    config: ExportConfig,
+    pub(super) config: ExportConfig,
     /// The plan of a table that is started, or of a further run.
-    plan: Option<Plan>,
+    pub(super) plan: Option<Plan>,
     /// What a person should know of it.
     pub(crate) warnings: Vec<String>,
 }
@@ -142,7 +142,7 @@ fn refuse_mixed_tables(prepared: &[Prepared], snapshot: &Snapshot) -> Result<()>
 /// for this dataset's.
 ///
 /// With `in_folders` that is whatever lies at any depth below it.
-async fn load_dataset(root: &Root, in_folders: bool) -> Result<Option<Dataset>> {
+pub(super) async fn load_dataset(root: &Root, in_folders: bool) -> Result<Option<Dataset>> {
     if let Some(dataset) = step(CrashPoint::LoadLog, ManifestLog::load(root)).await? {
         return Ok(Some(dataset));
     }
@@ -324,7 +324,7 @@ pub(crate) async fn open_tables(
             continue;
         }
         chunks += pending;
-        let one = open_table(keeper, table, options, progress).await;
+        let one = open_table(keeper.snapshot(), table, options, progress).await;
         match alone(keeper, &name, one, &mut opening.refused)? {
             Some(one) => opening.opened.push(one),
             None => keeper.let_go(&name).await?,
@@ -350,8 +350,9 @@ fn plan_request(decision: Decision, plan: Option<Plan>) -> Result<(PlanRequest, 
     }
 }
 
-async fn open_table(
-    keeper: &Keeper,
+/// Opens the next epoch of a table, and starts its heartbeat.
+pub(super) async fn open_table(
+    snapshot: &Snapshot,
     table: Prepared,
     options: &ExportOptions,
     progress: &Progress,
@@ -362,7 +363,7 @@ async fn open_table(
         writer: WriterInfo::current(),
         config: table.config,
         schema: table.schema.clone(),
-        snapshot: keeper.snapshot().clone(),
+        snapshot: snapshot.clone(),
         plan,
         reason,
         takeover: options.takeover,
@@ -410,7 +411,7 @@ async fn open_table(
 /// # Errors
 ///
 /// [`ErrorKind::Conflict`] when they are of a run that is complete: it is never read again.
-async fn lost_chunks(root: &Root, dataset: &Dataset) -> Result<Vec<ChunkId>> {
+pub(super) async fn lost_chunks(root: &Root, dataset: &Dataset) -> Result<Vec<ChunkId>> {
     if dataset.state == State::Planning {
         return Ok(Vec::new());
     }

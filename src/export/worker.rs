@@ -6,7 +6,7 @@
 //! (`write`), joined by a channel of one batch, so that a slow store stops the socket.
 
 pub(super) mod exceptions;
-mod landing;
+pub(super) mod landing;
 mod read;
 mod tries;
 mod write;
@@ -27,6 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::export::committer::{Landed, Request};
 use crate::export::pace::Pacer;
 use crate::export::progress::TableCounters;
+use crate::export::report::Retry;
 use crate::export::table_run::TableRun;
 use crate::manifest::{ChunkEntry, ExceptionsEntry, Fence, ObjectEntry};
 use crate::mapping::TableMapping;
@@ -91,10 +92,35 @@ pub(crate) struct Job {
 ///
 /// Dropped: the running COPY is cancelled and its upload is left to its own abort.
 pub(crate) async fn work(work: Arc<Work>, number: usize, requests: mpsc::Sender<Request>) {
-    let mut connection = Connection::new(Arc::clone(&work), number);
+    let connection = Connection::new(Arc::clone(&work), number);
+    work_with(connection, work, requests).await;
+}
+
+/// Reads chunks for a worker and lands their objects.
+pub(crate) trait ReadChunk: Send {
+    /// Reads one, again after failures that may pass, which it adds to `retries`. `abandon` is
+    /// its table's.
+    ///
+    /// # Errors
+    ///
+    /// What fails the table; [`ErrorKind::Cancelled`] when it was asked to stop.
+    fn read(
+        &mut self,
+        job: Job,
+        abandon: &CancellationToken,
+        retries: &mut Vec<Retry>,
+    ) -> impl Future<Output = Result<ChunkEntry>> + Send;
+}
+
+/// A worker's turns, whoever reads.
+pub(crate) async fn work_with<R: ReadChunk>(
+    mut reader: R,
+    work: Arc<Work>,
+    requests: mpsc::Sender<Request>,
+) {
     while let Some(job) = work.take_job().await {
         let run = &work.runs[job.table];
-        let is_sent = !run.enter() || connection.land(job, run, &requests).await;
+        let is_sent = !run.enter() || land(&mut reader, &work, job, &requests).await;
         // A committer that has stopped says why itself.
         if !(is_sent && work.leave(job, &requests).await) {
             return;
@@ -138,7 +164,7 @@ impl Work {
             .is_ok()
     }
 
-    fn chunk(&self, job: Job) -> (&TableWork, &Chunk) {
+    pub(super) fn chunk(&self, job: Job) -> (&TableWork, &Chunk) {
         let table = &self.tables[job.table];
         (table, &table.plan.chunks[job.chunk])
     }
@@ -151,6 +177,37 @@ impl Work {
     }
 }
 
+/// Reads a chunk and hands it to the committer; `false` when that has stopped.
+async fn land<R: ReadChunk>(
+    reader: &mut R,
+    work: &Work,
+    job: Job,
+    requests: &mpsc::Sender<Request>,
+) -> bool {
+    let table = job.table;
+    let run = &work.runs[table];
+    let mut retries = Vec::new();
+    let entry = match reader.read(job, &run.abandon, &mut retries).await {
+        Ok(entry) => entry,
+        Err(error) => {
+            run.retried(retries);
+            // Whoever stopped it knows why.
+            if error.kind() != ErrorKind::Cancelled {
+                run.fail(work.blame(job, error));
+            }
+            return true;
+        }
+    };
+    let landed = Landed {
+        table,
+        entry,
+        retries,
+    };
+    let sent = requests.send(Request::Commit(Box::new(landed))).await;
+    run.land();
+    sent.is_ok()
+}
+
 /// A worker's connection, made anew after a failure.
 struct Connection {
     work: Arc<Work>,
@@ -158,6 +215,23 @@ struct Connection {
     session: Option<Session>,
     /// Of the table whose chunk it reads.
     abandon: CancellationToken,
+}
+
+impl ReadChunk for Connection {
+    async fn read(
+        &mut self,
+        job: Job,
+        abandon: &CancellationToken,
+        retries: &mut Vec<Retry>,
+    ) -> Result<ChunkEntry> {
+        self.abandon = abandon.clone();
+        let read = self.read_with_retries(job, retries).await;
+        if read.is_err() {
+            // It may stand in the middle of a transaction, or of a COPY.
+            self.session = None;
+        }
+        read
+    }
 }
 
 impl Connection {
@@ -168,34 +242,6 @@ impl Connection {
             session: None,
             abandon: CancellationToken::new(),
         }
-    }
-
-    /// Reads a chunk and hands it to the committer; `false` when that has stopped.
-    async fn land(&mut self, job: Job, run: &TableRun, requests: &mpsc::Sender<Request>) -> bool {
-        self.abandon = run.abandon.clone();
-        let mut retries = Vec::new();
-        let entry = match self.read_with_retries(job, &mut retries).await {
-            Ok(entry) => entry,
-            Err(error) => {
-                run.retried(retries);
-                // It may stand in the middle of a transaction, or of a COPY.
-                self.session = None;
-                // Whoever stopped it knows why.
-                if error.kind() != ErrorKind::Cancelled {
-                    run.fail(self.work.blame(job, error));
-                }
-                return true;
-            }
-        };
-        let table = job.table;
-        let landed = Landed {
-            table,
-            entry,
-            retries,
-        };
-        let sent = requests.send(Request::Commit(Box::new(landed))).await;
-        run.land();
-        sent.is_ok()
     }
 
     async fn read_chunk(

@@ -222,7 +222,7 @@ async fn refuse_live_writers(
     Ok(free)
 }
 
-async fn check_writer(table: &Prepared, interval: Duration) -> Result<()> {
+pub(super) async fn check_writer(table: &Prepared, interval: Duration) -> Result<()> {
     let Some(dataset) = table.dataset.as_ref().filter(|of| !has_ended(of)) else {
         return Ok(());
     };

@@ -17,6 +17,8 @@ use super::runs::RunSummary;
 use crate::chunk::{ChunkId, PlannedRelation, Totals};
 use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(test)]
+use crate::sabotage::{self, Sabotage};
 use crate::snapshot::{Consistency, Snapshot};
 use crate::store::layout::{MANIFEST, SUCCESS};
 use crate::store::{AppendLog, Root, Upload, hex};
@@ -128,6 +130,11 @@ async fn write_files(root: &Root, dataset: &Dataset) -> Result<Option<Bytes>> {
     if is_over().await? {
         upload.abort().await;
         return Ok(None);
+    }
+    #[cfg(test)]
+    if sabotage::is(Sabotage::SuccessBeforeManifest) {
+        let early = success_bytes(dataset, manifest_sha256.clone())?;
+        root.put(SUCCESS, early).await?;
     }
     step(CrashPoint::ManifestFile, upload.complete()).await?;
     let success = success_bytes(dataset, manifest_sha256)?;

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::log::Fence;
+use super::fence::Fence;
 use super::model::{Dataset, State, WriterInfo};
 use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};

@@ -14,18 +14,18 @@ use tokio::sync::OnceCell;
 
 use super::change::{InvariantError, apply, extend};
 use super::check::check;
-use super::consolidated::finish;
+use super::fence::{Fence, FenceState};
 use super::model::{Change, Dataset, Entry, State, VERSION, WriterInfo};
 use super::request::{OpenRequest, open_entry, segments_of};
-use super::seal::EntryHeader;
 use crate::chunk::Chunk;
-use crate::crash_point::{CrashPoint, step};
+use crate::crash_point::CrashPoint;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::layout::SUCCESS;
+#[cfg(test)]
+use crate::sabotage::{self, Sabotage};
 use crate::store::{AppendLog, Appended as LogAppended, Root, random_token};
 
-/// Entries read at once.
-const CONCURRENCY: usize = 32;
+/// Entries read at once. Simulated readers stop sooner: what lies behind the end is read in vain.
+const CONCURRENCY: usize = if cfg!(test) { 4 } else { 32 };
 /// Entries of a writer being taken over that are folded in before the take-over gives up.
 const MAX_OPEN_TRIES: u32 = 100;
 
@@ -118,6 +118,19 @@ impl ManifestLog {
         let first = segments.next();
         let runs = dataset.as_ref().map_or(0, |dataset| dataset.runs.len());
         let token = random_token();
+        #[cfg(test)]
+        if let Some(found) = &dataset {
+            if sabotage::is(Sabotage::OrphansBeforeFence) {
+                super::upkeep::delete_unfenced(root, found).await?;
+            }
+            let is_kept = matches!(request.plan, super::PlanRequest::Keep { .. });
+            if sabotage::is(Sabotage::TakeOverWithoutEpoch)
+                && found.state == State::Running
+                && is_kept
+            {
+                return Self::opened(root, log, found.clone(), segments).await;
+            }
+        }
         for _ in 0..MAX_OPEN_TRIES {
             let first = first.as_deref().unwrap_or_default();
             let entry = open_entry(dataset.as_ref(), &request, first, segments.total, &token);
@@ -240,6 +253,10 @@ impl ManifestLog {
     /// The store's, classified; [`ErrorKind::Internal`] for a change that must not follow.
     pub(crate) async fn append(&mut self, change: Change) -> Result<Appended> {
         let mut change = change;
+        #[cfg(test)]
+        if sabotage::is(Sabotage::UnknownIsFailure) {
+            return self.append_anew(change).await;
+        }
         if self.is_unbegun && matches!(change, Change::Commit { .. } | Change::Complete { .. }) {
             // Once more: one that finished the run before late may have put it back, and died. If
             // it is fenced, the append finds so too.
@@ -264,7 +281,27 @@ impl ManifestLog {
                 return Ok(Appended::Committed);
             }
         }
-        let entry = Entry {
+        self.write(self.next_entry(change)).await
+    }
+
+    /// What no writer may do: what was not told counts as not done, and is done anew.
+    #[cfg(test)]
+    async fn append_anew(&mut self, change: Change) -> Result<Appended> {
+        for _ in 0..100 {
+            let entry = self.next_entry(change.clone());
+            check(Some(&self.dataset), &entry).map_err(|cause| refused(&self.root, cause))?;
+            let key = crate::store::layout::log_key(entry.seq);
+            match self.root.create(&key, entry.to_bytes()?).await {
+                Ok(crate::store::Created::Yes) => return self.committed(entry),
+                Ok(crate::store::Created::Exists) => self.dataset.next_seq += 1,
+                Err(_) => {}
+            }
+        }
+        Err(Error::new(ErrorKind::Storage, "too many tries"))
+    }
+
+    fn next_entry(&self, change: Change) -> Entry {
+        Entry {
             version: VERSION,
             seq: self.dataset.next_seq,
             epoch: self.dataset.epoch,
@@ -272,8 +309,7 @@ impl ManifestLog {
             nonce: random_token(),
             at: Utc::now(),
             change,
-        };
-        self.write(entry).await
+        }
     }
 
     async fn write(&mut self, entry: Entry) -> Result<Appended> {
@@ -324,99 +360,6 @@ impl ManifestLog {
         self.fence.state.is_fenced.store(true, Ordering::Release);
         self.fenced_by = Some((by.clone(), epoch));
         Ok(Appended::Fenced { by, epoch })
-    }
-}
-
-/// Tells whether its writer still may write. Cheap to clone and to send to workers.
-#[derive(Debug, Clone)]
-pub(crate) struct Fence {
-    root: Root,
-    /// Completed runs stand before this writer's.
-    is_further: bool,
-    log: AppendLog,
-    epoch: u64,
-    token: Arc<str>,
-    state: Arc<FenceState>,
-}
-
-#[derive(Debug)]
-struct FenceState {
-    /// The newest entry that is known to be ours.
-    newest: AtomicU64,
-    is_fenced: AtomicBool,
-    /// `_SUCCESS` of the completed runs is gone.
-    begun: OnceCell<()>,
-}
-
-impl Fence {
-    /// To be called before the first object of a further run is written: takes away the
-    /// `_SUCCESS` of the completed runs, which vouches for less than there will be. Once; of a
-    /// first run nothing. A writer that was fenced leaves the newer one's in place.
-    ///
-    /// # Errors
-    ///
-    /// The store's, classified.
-    pub(crate) async fn begin(&self) -> Result<()> {
-        if !self.is_further {
-            return Ok(());
-        }
-        let begin = || self.withdraw_success();
-        self.state.begun.get_or_try_init(begin).await.copied()
-    }
-
-    async fn withdraw_success(&self) -> Result<()> {
-        if !self.check().await? {
-            return Ok(());
-        }
-        if self.root.head(SUCCESS).await?.is_none() {
-            // A run that died may have withdrawn it, and not seen to it that this lasts.
-            return self.root.confirm_deleted(SUCCESS).await;
-        }
-        let delete = self.root.delete(SUCCESS);
-        let deleted = step(CrashPoint::WithdrawSuccess, delete).await;
-        if !self.check().await? {
-            // It may have been that of a run that was opened and completed meanwhile.
-            let newer = ManifestLog::load(&self.root).await?;
-            if let Some(newer) = newer.filter(|newer| newer.state == State::Complete) {
-                finish(&self.root, &newer).await?;
-            }
-        }
-        deleted
-    }
-
-    /// The epoch whose writer this is about.
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// The writer's token.
-    pub(crate) fn token(&self) -> &str {
-        &self.token
-    }
-
-    /// Whether the writer was still the newest when this began; once false, always false.
-    ///
-    /// Reads what stands behind the newest known entry: one request, more only if this very
-    /// writer appends meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// The store's, classified: it is then unknown.
-    pub(crate) async fn check(&self) -> Result<bool> {
-        while !self.state.is_fenced.load(Ordering::Acquire) {
-            let seq = self.state.newest.load(Ordering::Acquire) + 1;
-            let Some(bytes) = self.log.read(seq).await? else {
-                return Ok(true);
-            };
-            let is_ours = EntryHeader::from_bytes(&bytes)
-                .is_some_and(|header| header.epoch == self.epoch && header.token == *self.token);
-            if is_ours {
-                self.state.newest.fetch_max(seq, Ordering::AcqRel);
-            } else {
-                self.state.is_fenced.store(true, Ordering::Release);
-            }
-        }
-        Ok(false)
     }
 }
 

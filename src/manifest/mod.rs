@@ -9,6 +9,7 @@ mod check;
 mod check_open;
 mod config;
 mod consolidated;
+mod fence;
 mod lease;
 mod log;
 mod model;
@@ -23,13 +24,16 @@ pub(crate) use self::audit::{
     Compared, Consolidation, FilesAudit, Known, LogAudit, LogFaultKind, audit_files, audit_log,
     read_consolidated,
 };
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub(crate) use self::change::apply;
 pub(crate) use self::config::{Difference, ExportConfig};
+#[cfg(test)]
+pub(crate) use self::consolidated::ManifestFrames;
 pub(crate) use self::consolidated::finish;
+pub(crate) use self::fence::Fence;
 pub(crate) use self::lease::{Heartbeat, Liveness, is_alive};
-pub(crate) use self::log::{Appended, Fence, ManifestLog, Opened};
-#[cfg(fuzzing)]
+pub(crate) use self::log::{Appended, ManifestLog, Opened};
+#[cfg(any(fuzzing, test))]
 pub(crate) use self::model::Entry;
 pub(crate) use self::model::{
     Change, ChunkEntry, Dataset, ExceptionsEntry, MAX_COMMIT_CHUNKS, ObjectEntry, State,

@@ -76,13 +76,17 @@ impl Iterator for Segments {
     type Item = Vec<Chunk>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let segment: Vec<Chunk> = self
-            .chunks
-            .by_ref()
-            .take(plan_chunks(MAX_PLAN_CHUNKS))
-            .collect();
+        let segment: Vec<Chunk> = self.chunks.by_ref().take(segment_chunks()).collect();
         (!segment.is_empty()).then_some(segment)
     }
+}
+
+/// Chunks of one plan entry.
+fn segment_chunks() -> usize {
+    let most = plan_chunks(MAX_PLAN_CHUNKS);
+    #[cfg(test)]
+    let most = most.min(crate::sabotage::plan_segment());
+    most
 }
 
 /// The entry that opens the epoch behind a dataset; `first` is the plan's first segment.

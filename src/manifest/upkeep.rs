@@ -13,6 +13,8 @@ use crate::chunk::ChunkId;
 use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::OnUnrepresentable;
+#[cfg(test)]
+use crate::sabotage::{self, Sabotage};
 use crate::store::layout::{
     EXCEPTIONS_DIR, folder_of, log_key, parse_exceptions_key, parse_object_key,
 };
@@ -58,6 +60,11 @@ impl ManifestLog {
         let list = list_objects(self.root(), dataset);
         let orphans = find_orphans(dataset, step(CrashPoint::ListOrphans, list).await?);
         let orphans = leave_others(self.root(), orphans).await?;
+        #[cfg(test)]
+        let orphans = match sabotage::is(Sabotage::OrphansStay) {
+            true => Vec::new(),
+            false => orphans,
+        };
         if !step(CrashPoint::FenceOrphans, self.fence().check()).await? {
             return Ok(Orphans::Fenced);
         }
@@ -69,6 +76,14 @@ impl ManifestLog {
             bytes,
         })
     }
+}
+
+/// What no taker may do.
+#[cfg(test)]
+pub(super) async fn delete_unfenced(root: &Root, dataset: &Dataset) -> Result<()> {
+    let orphans = find_orphans(dataset, list_objects(root, dataset).await?);
+    let keys: Vec<String> = orphans.into_iter().map(|orphan| orphan.key).collect();
+    root.delete_all(&keys).await
 }
 
 fn find_orphans(dataset: &Dataset, listed: Vec<ObjectInfo>) -> Vec<ObjectInfo> {

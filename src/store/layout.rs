@@ -165,6 +165,11 @@ pub(crate) fn object_key(chunk: &Chunk, epoch: u64, number: u32) -> String {
 }
 
 fn object_name(chunk: &Chunk, epoch: u64, number: u32) -> String {
+    #[cfg(test)]
+    let epoch = match crate::sabotage::is(crate::sabotage::Sabotage::KeyWithoutEpoch) {
+        true => 1,
+        false => epoch,
+    };
     let further = match number {
         ..=1 => String::new(),
         number => format!("-{number}"),

@@ -174,6 +174,11 @@ impl Root {
     ) -> Result<Created> {
         let path = self.path(key)?;
         let options = PutOptions::from(PutMode::Create);
+        #[cfg(test)]
+        let options = match crate::sabotage::is(crate::sabotage::Sabotage::PlainAppend) {
+            true => PutOptions::default(),
+            false => options,
+        };
         match store
             .put_opts(&path, PutPayload::from(bytes), options)
             .await

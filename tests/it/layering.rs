@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "vocabulary",
         &[
-            "chunk", "error", "lsn", "options", "pg_type", "snapshot", "table",
+            "chunk", "error", "lsn", "options", "pg_type", "sabotage", "snapshot", "table",
         ],
     ),
     ("codecs", &["mapping", "copy", "file"]),

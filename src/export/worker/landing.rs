@@ -8,6 +8,8 @@ use crate::crash_point::{CrashPoint, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{Footer, read_footer};
 use crate::manifest::{Fence, ObjectEntry};
+#[cfg(test)]
+use crate::sabotage::{self, Sabotage};
 use crate::store::{Root, Upload};
 
 /// Bytes at an object's end that hold most footers; a longer footer is read again, exactly.
@@ -42,21 +44,33 @@ pub(crate) async fn land(
         upload.abort().await;
         return Err(fenced());
     }
+    #[cfg(test)]
+    if sabotage::is(Sabotage::CommitBeforeUpload) {
+        tokio::spawn(upload.complete());
+        return Ok(entry(key, encoded, None));
+    }
     let stored = upload.complete().await?;
     // The upload may have waited long for the store. A successor that found its orphans
     // before this one landed would leave it beside its own objects.
-    if !step(CrashPoint::FenceAfter, fence.check()).await? {
+    let is_ours = step(CrashPoint::FenceAfter, fence.check()).await?;
+    #[cfg(test)]
+    let is_ours = is_ours || sabotage::is(Sabotage::LandedUnchecked);
+    if !is_ours {
         step(CrashPoint::DeleteFenced, root.delete(key)).await?;
         return Err(fenced());
     }
     check_footer(root, key, &encoded).await?;
-    Ok(ObjectEntry {
+    Ok(entry(key, encoded, stored.etag))
+}
+
+fn entry(key: &str, encoded: Encoded, etag: Option<String>) -> ObjectEntry {
+    ObjectEntry {
         key: key.to_owned(),
         bytes: encoded.bytes,
         rows: encoded.rows,
         sha256: encoded.sha256,
-        etag: stored.etag,
-    })
+        etag,
+    }
 }
 
 /// An object counts only when its footer, read back from the store, says what was written.
