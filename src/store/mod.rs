@@ -5,6 +5,7 @@
 //! stand in the store exactly as given.
 
 mod download;
+mod endpoint;
 mod error;
 mod health;
 mod http;

@@ -19,6 +19,7 @@ use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, ObjectStoreSchem
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::{Position, Url};
 
+use super::endpoint::check_endpoint;
 use super::error::{config_cause, path_error};
 use super::http::Connector;
 use super::local::DurableFolders;
@@ -333,25 +334,6 @@ fn open_azure(
     let endpoint = builder.get_config_value(&AzureConfigKey::Endpoint);
     check_endpoint(endpoint, "AZURE_STORAGE_ENDPOINT")?;
     finish(builder.with_url(url).build(), url)
-}
-
-/// The store client panics over some endpoints that are no URL, and would log credentials in one.
-fn check_endpoint(endpoint: Option<String>, name: &str) -> Result<()> {
-    let Some(endpoint) = endpoint else {
-        return Ok(());
-    };
-    let is_plain = |url: &Url| {
-        let is_http = matches!(url.scheme(), "http" | "https");
-        is_http && url.has_host() && url.username().is_empty() && url.password().is_none()
-    };
-    match Url::parse(&endpoint) {
-        Ok(url) if is_plain(&url) => Ok(()),
-        _ => Err(Error::new(
-            ErrorKind::Config,
-            format!("the store's endpoint, {name} or the store option, is no plain http(s) URL"),
-        )
-        .with_advice("expected https://host:port, without credentials")),
-    }
 }
 
 fn finish<S: ObjectStore>(
