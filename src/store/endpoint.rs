@@ -1,12 +1,16 @@
-//! The URL of a store's endpoint, looked at before the store's client sees it.
+//! The address of a store that is not where its cloud has it.
 //!
-//! Pure: it opens nothing.
+//! Owns what may be one. Which settings hold it is `open`'s.
 
 use url::Url;
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// The store client panics over some endpoints that are no URL, and would log credentials in one.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`]; the text does not hold the endpoint.
 pub(super) fn check_endpoint(endpoint: Option<String>, name: &str) -> Result<()> {
     let Some(endpoint) = endpoint else {
         return Ok(());
