@@ -69,7 +69,8 @@ impl Silence {
             let opinion = tokio::select! {
                 biased;
                 answer = &mut answer => return Ok(answer),
-                opinion = self.ask() => opinion,
+                // Boxed: rarely needed, and large; it would be part of every query.
+                opinion = Box::pin(self.ask()) => opinion,
             };
             match opinion {
                 Opinion::Busy => {
