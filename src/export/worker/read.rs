@@ -54,7 +54,6 @@ impl Reading<'_> {
             uncharged += bytes.len();
             let permit = self.permit_for(bytes.len()).await;
             decoder.push(&bytes)?;
-            self.tried.received(self.counters, 0, bytes.len() as u64);
             drop(bytes);
             // Those of one block at a time: a whole batch's would be many small allocations.
             gathered.add(decoder.take_exceptions())?;
@@ -62,12 +61,12 @@ impl Reading<'_> {
             while decoder.is_batch_ready() {
                 self.send_batch(decoder, &None).await?;
             }
+            // Not at each frame: a frame is a row, and may be a few bytes.
             if uncharged >= CHARGE_BYTES {
-                // An unread socket stops the server.
-                self.throttle.charge(std::mem::take(&mut uncharged)).await;
+                self.charge(std::mem::take(&mut uncharged)).await;
             }
         }
-        self.throttle.charge(uncharged).await;
+        self.charge(uncharged).await;
         while self.send_batch(decoder, &None).await? {}
         gathered.add(decoder.take_exceptions())?;
         let summary = decoder.finish()?;
@@ -77,6 +76,12 @@ impl Reading<'_> {
         }
         self.feed.send(Feed::End).await.map_err(|_| stopped())?;
         Ok(summary)
+    }
+
+    /// Counts bytes, and waits where they came too fast: an unread socket stops the server.
+    async fn charge(&self, bytes: usize) {
+        self.tried.received(self.counters, 0, bytes as u64);
+        self.throttle.charge(bytes).await;
     }
 
     /// The server sends one row a frame: a frame beyond the limit is one oversize row.
