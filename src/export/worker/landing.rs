@@ -59,8 +59,12 @@ pub(crate) async fn land(
         step(CrashPoint::DeleteFenced, root.delete(key)).await?;
         return Err(fenced());
     }
-    check_footer(root, key, &encoded).await?;
-    Ok(entry(key, encoded, stored.etag))
+    match check_footer(root, key, &encoded).await {
+        Ok(()) => Ok(entry(key, encoded, stored.etag)),
+        // A successor since then takes it for an orphan, and deletes it.
+        Err(error) if error.kind() == ErrorKind::Storage && !fence.check().await? => Err(fenced()),
+        Err(error) => Err(error),
+    }
 }
 
 fn entry(key: &str, encoded: Encoded, etag: Option<String>) -> ObjectEntry {

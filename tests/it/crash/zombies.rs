@@ -267,7 +267,8 @@ fn stop_at_random(bench: &Bench, grown: &Grown, root: &dyn Root, rng: &mut StdRn
     while is_late && second.is_running() {
         thread::sleep(Duration::from_millis(5));
     }
-    let seen = zombie.contents(root);
+    // While the other one is at work, what is listed may be gone when it is read.
+    let seen = is_late.then(|| zombie.contents(root));
     if was_running {
         signal(&first, "CONT");
     }
@@ -277,7 +278,7 @@ fn stop_at_random(bench: &Bench, grown: &Grown, root: &dyn Root, rng: &mut StdRn
         let is_told = matches!(outcome.code, Some(0 | SOURCE | CONFLICT | FENCED));
         assert!(is_told, "{told}");
     }
-    if is_late {
+    if let Some(seen) = seen {
         assert_eq!(second.code, Some(0), "{told}");
         assert_same(&seen, &zombie.contents(root), &first);
     }
