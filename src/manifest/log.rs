@@ -105,7 +105,8 @@ impl ManifestLog {
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`] when the request contradicts the dataset: another configuration,
-    /// other columns, ctid chunks under another snapshot. Nothing was changed then. A storage
+    /// other columns, ctid chunks under another snapshot. Nothing was changed then.
+    /// [`ErrorKind::Fenced`] when a later writer took over while the plan was written. A storage
     /// error leaves the outcome unknown: an opened epoch that nobody writes to may stand.
     pub(crate) async fn open_epoch(
         root: &Root,
@@ -201,7 +202,7 @@ impl ManifestLog {
         };
         for chunks in segments {
             if let Appended::Fenced { by, epoch } = opened.append(Change::Plan { chunks }).await? {
-                return Ok(Opened::Taken { by, epoch });
+                return Err(fenced_while_planning(root, &by, epoch));
             }
         }
         Ok(Opened::Open(Box::new(opened)))
@@ -372,6 +373,15 @@ fn point_of(change: &Change) -> CrashPoint {
         Change::Fail { .. } => CrashPoint::FailEntry,
         Change::Complete { .. } => CrashPoint::CompleteEntry,
     }
+}
+
+/// Unlike one that was taken, this epoch was opened: its entries stand, and count for nothing.
+fn fenced_while_planning(root: &Root, by: &WriterInfo, epoch: u64) -> Error {
+    let message = format!(
+        "{by} opened epoch {epoch} of {} while this run wrote its plan there; this one stopped",
+        root.url()
+    );
+    Error::new(ErrorKind::Fenced, message)
 }
 
 fn taken(dataset: Option<&Dataset>, other: Entry) -> Opened {
